@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* `KEY=value` files as update_engine, locksmith and systemd's EnvironmentFile= read them: one
+ * assignment a line, no blanks trimmed inside the value, one matching pair of ' or " around the
+ * value stripped, `#` and `;` begin a comment line, the last assignment of a key wins. */
+
+#include <stddef.h>
+
+#include "common/error-text.h"
+
+#define ENV_FILE_MAX_BYTES (64 * 1024)
+
+typedef struct {
+    const char *key;   /* inside the file object */
+    const char *value; /* inside the file object, unquoted */
+    unsigned line;     /* counted from 1 */
+} EnvAssignment;
+
+typedef struct EnvFile EnvFile;
+
+/* Reads text of n_bytes (borrowed). A line that is no assignment, a key that is not
+ * [A-Za-z_][A-Za-z0-9_]*, a quote that does not end, a NUL or another control character than a tab
+ * is an error that names the line; the last line may lack its newline.
+ * Errors: -EINVAL with `error`, -EFBIG over ENV_FILE_MAX_BYTES, -ENOMEM. */
+int env_file_parse(const char *text, size_t n_bytes, EnvFile **ret_file, ErrorText *error);
+
+/* Reads a file; blocks. Errors: as above, and errno of open and read (-ENOENT among them). */
+int env_file_load(int dir_fd, const char *path, EnvFile **ret_file, ErrorText *error);
+
+void env_file_free(EnvFile *file);
+DEFINE_CLEANUP(EnvFile *, env_file_free);
+
+/* The value of key, "" when assigned nothing, or NULL when the file does not assign it. */
+const char *env_file_get(const EnvFile *file, const char *key);
+
+/* All assignments in their order; duplicates included. */
+const EnvAssignment *env_file_assignments(const EnvFile *file, size_t *ret_n_assignments);
+
+/* The text of a file with key set to value and every other line, comment and blank kept as it was:
+ * the last assignment of key is replaced, a file without one gets a line at its end.
+ * *ret_text is new. The old text need not be valid elsewhere.
+ * Errors: -EINVAL when key or value cannot be written, -ENOMEM. */
+int env_file_edit(const char *text, size_t n_bytes, const char *key, const char *value,
+        char **ret_text, size_t *ret_n_bytes);

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/error-text.h"
+
+#include <stdio.h>
+
+int error_say(ErrorText *error, int r, const char *format, ...)
+{
+    if (!error)
+        return r;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(error->line, sizeof(error->line), format, arguments);
+    va_end(arguments);
+    for (char *c = error->line; *c; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            *c = '?';
+    return r;
+}

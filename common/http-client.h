@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* HTTP on sd-event: libcurl's multi interface, one client for all transfers of a daemon, so that
+ * connections are kept alive between them. Nothing here blocks. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "common/cleanup.h"
+#include "common/error-text.h"
+
+typedef struct HttpClient HttpClient;
+typedef struct HttpRequest HttpRequest;
+
+/* Everything that a transfer is bounded by. 0 takes the default that is named. */
+typedef struct {
+    uint64_t connect_timeout_usec;  /* 30 s */
+    uint64_t stall_timeout_usec;    /* 60 s during which fewer than stall_bytes_per_second came */
+    uint32_t stall_bytes_per_second; /* 10 */
+    uint64_t total_timeout_usec;    /* 0: bounded by the stall rule alone */
+    uint64_t max_body_bytes;        /* larger answers fail with HTTP_TOO_LARGE; 0: no bound */
+    uint32_t max_redirects;         /* 10; https is never left for http, other schemes never taken */
+} HttpLimits;
+
+typedef enum {
+    HTTP_DONE,          /* an answer of any status came whole */
+    HTTP_BAD_URL,       /* not http:// or https://, or not parsable */
+    HTTP_NO_CONNECTION, /* resolve, connect or TLS failed */
+    HTTP_TIMED_OUT,     /* connect, stall or total */
+    HTTP_CUT,           /* ended before its length, or a protocol error */
+    HTTP_TOO_LARGE,
+    HTTP_BAD_REDIRECT,  /* too many, or to a scheme that is not allowed */
+    HTTP_ABORTED,       /* on_data said so */
+    HTTP_NO_MEMORY,
+} HttpResult;
+
+/* The answer's head; all text is borrowed and "" when absent. */
+typedef struct {
+    unsigned status;          /* of the last answer, redirects followed; 0 when none came */
+    bool has_length;
+    uint64_t length_bytes;    /* Content-Length */
+    bool has_range;
+    uint64_t range_first;     /* Content-Range of a 206: first byte ... */
+    uint64_t range_total;     /* ... and the whole size; 0 when the server gave '*' */
+    uint64_t retry_after_sec; /* Retry-After in seconds; 0 when absent */
+    const char *etag;
+    const char *content_type;
+} HttpHead;
+
+typedef enum { HTTP_GO_ON, HTTP_PAUSE, HTTP_ABORT } HttpFlow;
+
+typedef struct {
+    /* Called before the first byte of the final answer's body, once; may be NULL. HTTP_ABORT
+     * ends the transfer; HTTP_PAUSE is not allowed here. */
+    HttpFlow (*on_head)(HttpRequest *request, const HttpHead *head, void *userdata);
+    /* Called for each piece of the body. HTTP_PAUSE: the piece was NOT taken and will come again
+     * after http_request_resume(). */
+    HttpFlow (*on_data)(HttpRequest *request, const uint8_t *data, size_t n_bytes, void *userdata);
+    /* Called exactly once, never from inside _new, and last; freeing the request and making new
+     * ones is allowed inside. error says in words what a result other than HTTP_DONE means. */
+    void (*on_done)(HttpRequest *request, HttpResult result, const HttpHead *head,
+            const char *error, void *userdata);
+} HttpHandlers;
+
+typedef struct {
+    const char *url;              /* http or https */
+    const void *post_body;        /* NULL: GET. Copied. */
+    size_t n_post_body_bytes;
+    const char *const *headers;   /* "Name: value", ends with NULL; NULL: none */
+    bool has_range;
+    uint64_t range_first;         /* Range: bytes=first-last */
+    uint64_t range_last;          /* UINT64_MAX: open end */
+    const char *if_range;         /* an ETag, or NULL */
+    const char *user;             /* for authentication, only sent over https; NULL: none */
+    const char *password;
+    HttpLimits limits;
+} HttpRequestOptions;
+
+/* event is referenced. user_agent is copied. Errors: -ENOMEM, errno of sd-event. */
+int http_client_new(sd_event *event, const char *user_agent, HttpClient **ret_client);
+
+/* Every request must have been freed before. */
+void http_client_free(HttpClient *client);
+DEFINE_CLEANUP(HttpClient *, http_client_free);
+
+/* Starts a transfer. options and its strings are borrowed for the call; handlers is borrowed for
+ * the request's life; client must outlive the request. A bad URL is reported through on_done.
+ * Errors: -ENOMEM. */
+int http_request_new(HttpClient *client, const HttpRequestOptions *options,
+        const HttpHandlers *handlers, void *userdata, HttpRequest **ret_request);
+
+/* Lets a paused transfer go on. The stall clock does not run while it is paused. */
+void http_request_resume(HttpRequest *request);
+
+/* Cancels if still under way; on_done is then not called. */
+void http_request_free(HttpRequest *request);
+DEFINE_CLEANUP(HttpRequest *, http_request_free);

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The command line of a tool with verbs: `tool [OPTION...] VERB [ARGUMENT...]`. */
+
+#include <stddef.h>
+
+#define EXIT_USAGE 2 /* every program of this project: the command line is wrong */
+
+typedef struct {
+    const char *name;
+    int min_arguments; /* after the verb */
+    int max_arguments; /* -1: any number */
+    const char *usage; /* of its arguments, such as "FILE [KEY...]" */
+    const char *help;  /* half a line */
+    /* argv[0] is the verb; context is verbs_run's. Returns the exit code. */
+    int (*run)(int argc, char **argv, void *context);
+} Verb;
+
+/* Runs the verb in argv[0]. The table ends with a NULL name. Says what is wrong on stderr in one
+ * line with the nearest thing to do, and returns EXIT_USAGE, when there is no such verb or its
+ * arguments do not fit. */
+int verbs_run(const Verb *verbs, const char *program, int argc, char **argv, void *context);
+
+/* Prints one line per verb to stdout. */
+void verbs_print_help(const Verb *verbs);

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "partitions/guid.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/bytes.h"
+#include "common/hex.h"
+
+const Guid GUID_TYPE_SLOT = {{0xf4, 0xf5, 0xfb, 0x5d, 0x48, 0x28, 0xac, 0x4b, 0xaa, 0x5e, 0x0d,
+        0x9a, 0x20, 0xb7, 0x45, 0xa6}};

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What the image and the administrator say, in three layers below a root folder; per key the first
+ * file that assigns it counts (update_engine 0.4, reference section 2.1):
+ *
+ *     /etc/OS/update.conf        the machine's
+ *     /usr/share/OS/update.conf  the image's
+ *     /usr/share/OS/release      version, board, application id, product
+ *
+ * Read again for every check. Checked as a whole (promise 14): an unknown key or a value that will
+ * not do is an error that names file, line and what would do. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/cleanup.h"
+#include "common/error-text.h"
+
+#define CONFIG_MACHINE_FILE "etc/" FLIPSIDE_OS "/update.conf"
+#define CONFIG_IMAGE_FILE "usr/share/" FLIPSIDE_OS "/update.conf"
+#define CONFIG_RELEASE_FILE "usr/share/" FLIPSIDE_OS "/release"
+
+typedef struct Config {
+    /* update_engine's keys */
+    char *group;             /* GROUP, "stable" */
+    char *server;            /* SERVER, an http(s) URL; NULL when "disabled" or not set */
+    char *machine_alias;     /* MACHINE_ALIAS, "" */
+    char *download_user;     /* DOWNLOAD_USER, NULL */
+    char *download_password; /* DOWNLOAD_PASSWORD, NULL */
+    char *version;           /* <OS>_RELEASE_VERSION, "0.0.0" */
+    char *board;             /* <OS>_RELEASE_BOARD, "" */
+    char *app_id;            /* <OS>_RELEASE_APPID, update_engine's default with braces */
+    /* ours */
+    char *product;       /* <OS>_RELEASE_PRODUCT, FLIPSIDE_OS: payloads must be for it */
+    bool allow_downgrade;          /* ALLOW_DOWNGRADE=yes|no */
+    unsigned boot_tries;           /* BOOT_TRIES=1..15, 3 */
+    uint64_t poll_interval_usec;   /* POLL_INTERVAL=SECONDS, 45 min; 60 s to 24 h */
+    uint64_t first_check_usec;     /* FIRST_CHECK=SECONDS after start, 7 min; 0 to 24 h */
+    unsigned poll_jitter_percent;  /* POLL_JITTER=PERCENT of the wait, both ways, 0..50, 11 */
+    char *server_file;  /* which file said SERVER, for messages; NULL */
+    char *group_file;   /* which file said GROUP; NULL */
+} Config;
+
+/* root_fd: the folder that stands for "/". Files that do not exist are skipped. Keys of locksmith
+ * (REBOOT_STRATEGY, LOCKSMITHD_*) and PCR_POLICY_SERVER are known and left alone. Blocks.
+ * Errors: -EINVAL with `error`, -ENOMEM, errno of open and read. */
+int config_load(int root_fd, Config **ret_config, ErrorText *error);
+void config_free(Config *config);
+DEFINE_CLEANUP(Config *, config_free);
+
+/* Sets one key of the machine's file atomically and keeps every other line; makes the file (and
+ * its folder) when there is none. The result is checked as config_load would before it is written.
+ * Blocks. Errors: -EINVAL with `error`, -EROFS and other errno. */
+int config_set(int root_fd, const char *key, const char *value, ErrorText *error);

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The daemon on D-Bus: one object, two interfaces.
+ *
+ * com.coreos.update1.Manager is update_engine's, member by member (locksmith and others use it):
+ *
+ *   AttemptUpdate() -> ()           starts a check and install when idle; returns at once
+ *   ResetStatus() -> ()             forgets the pending reboot: the target slot is made unbootable;
+ *                                   an error where there is nothing to reset
+ *   GetStatus() -> (x d s s x)      last check (Unix s), progress 0-1, status, new version, bytes
+ *   StatusUpdate(x d s s x)         signal, the same tuple: at every change of status, and while
+ *                                   downloading at each percent or 10 s
+ *
+ * com.coreos.update1.Flipside has what that lacks:
+ *
+ *   Check() -> (s s)                asks the server now, installs nothing. Returns a verdict
+ *                                   ("update", "no-update", "not-now") and the version offered or
+ *                                   the server's reason. Busy, or failed: an error
+ *   Update() -> ()                  as AttemptUpdate, but an error (Busy, Disabled) where it
+ *                                   cannot start
+ *   Install(s source) -> ()         a local file (absolute path) or an http(s) URL
+ *   Rollback() -> (s version)       verifies the other slot, then flips to it
+ *   Cancel() -> ()                  ends what is under way; an error when nothing is
+ *   Reload() -> ()                  reads the configuration again
+ *   GetSlots() -> a(sssuubbb)       label, version ("" unknown), product, priority, tries,
+ *                                   successful, is running, is next
+ *   Finished(s what, u code, s error)   signal: an update, install, rollback or check ended
+ *   properties, all with PropertiesChanged where they change at phases:
+ *     Phase s ("idle", "checking", "starting", "preparing", "downloading", "verifying",
+ *     "committing", "rolling-back", "need-reboot"), LastError s, LastErrorCode u,
+ *     BytesDone t, BytesTotal t, BytesFetched t (no change signals: polled), Channel s, Server s,
+ *     Product s, Version s, NewVersion s, RunningSlot s, TargetSlot s, LastCheckedUsec t,
+ *     NextCheckUsec t (CLOCK_REALTIME, 0: none)
+ *
+ * Reading is free; every method that changes something needs privilege (CAP_SYS_ADMIN or the
+ * daemon's own user). Methods that wait answer later; the loop stays free. */
+
+#define BUS_NAME "com.coreos.update1"
+#define BUS_PATH "/com/coreos/update1"
+#define BUS_INTERFACE_MANAGER "com.coreos.update1.Manager"
+#define BUS_INTERFACE_FLIPSIDE "com.coreos.update1.Flipside"
+
+#define BUS_ERROR_BUSY "com.coreos.update1.Error.Busy"
+#define BUS_ERROR_DISABLED "com.coreos.update1.Error.Disabled"
+#define BUS_ERROR_NOTHING_TO_DO "com.coreos.update1.Error.NothingToDo"
+#define BUS_ERROR_FAILED "com.coreos.update1.Error.Failed"
+#define BUS_ERROR_REFUSED "com.coreos.update1.Error.Refused"
+
+/* The status strings of com.coreos.update1.Manager. */
+#define BUS_STATUS_IDLE "UPDATE_STATUS_IDLE"
+#define BUS_STATUS_CHECKING "UPDATE_STATUS_CHECKING_FOR_UPDATE"
+#define BUS_STATUS_AVAILABLE "UPDATE_STATUS_UPDATE_AVAILABLE"
+#define BUS_STATUS_DOWNLOADING "UPDATE_STATUS_DOWNLOADING"
+#define BUS_STATUS_VERIFYING "UPDATE_STATUS_VERIFYING"
+#define BUS_STATUS_FINALIZING "UPDATE_STATUS_FINALIZING"
+#define BUS_STATUS_NEED_REBOOT "UPDATE_STATUS_UPDATED_NEED_REBOOT"
+#define BUS_STATUS_REPORTING_ERROR "UPDATE_STATUS_REPORTING_ERROR_EVENT"

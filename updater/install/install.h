@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* One install: fetch -> verify metadata -> invalidate the target -> apply -> read back -> commit.
+ * An operation on the event loop: network in the loop, disk and CPU work in worker threads, so the
+ * loop stays free. What went before (a killed install of the same payload) is taken up again. */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "common/http-client.h"
+#include "common/sha256.h"
+#include "updater/update-error.h"
+#include "verity/hash-tree.h"
+
+typedef struct Install Install;
+
+typedef enum {
+    INSTALL_STARTING,    /* metadata: header, signature, manifest */
+    INSTALL_PREPARING,   /* the target is made unbootable, the running slot recorded */
+    INSTALL_DOWNLOADING, /* fetch and apply */
+    INSTALL_VERIFYING,   /* the tree is built, the slot read back from the device */
+    INSTALL_COMMITTING,  /* the flip */
+} InstallPhase;
+
+/* "starting", "preparing", "downloading", "verifying", "committing"; static. */
+const char *install_phase_text(InstallPhase phase);
+
+typedef struct {
+    InstallPhase phase;
+    uint64_t n_bytes_done;    /* of the payload in STARTING and DOWNLOADING, of the slot in VERIFYING */
+    uint64_t n_bytes_total;   /* 0 while unknown */
+    uint64_t n_bytes_fetched; /* over the network or out of the file, in this run */
+    const char *version;      /* of the payload; "" before the manifest is known */
+} InstallProgress;
+
+/* What a slot holds, as it was proven; kept so that a rollback can prove it again. */
+typedef struct {
+    char version[129];
+    char product[129];
+    uint64_t size_bytes; /* covered by sha256 */
+    Sha256 sha256;       /* of the first size_bytes of the slot */
+    bool has_verity;
+    VerityParameters verity;
+    uint64_t tree_start_block;
+    Sha256 root_hash;
+} SlotContent;
+
+typedef struct {
+    UpdateError code; /* UPDATE_OK: the slot is flipped */
+    const char *error; /* one line; "" when OK; borrowed */
+    bool is_url_fault; /* another copy of the payload might do */
+    const SlotContent *content; /* of the target; NULL unless OK; borrowed */
+    uint64_t n_bytes_fetched;
+} InstallResult;
+
+typedef struct {
+    void (*on_progress)(Install *install, const InstallProgress *progress, void *userdata);
+    /* The metadata holds: called once, before the target is touched. A negative errno refuses the
+     * install (UPDATE_ERROR_GENERIC with error). May be NULL. */
+    int (*on_accepted)(Install *install, const char *version, void *userdata, ErrorText *error);
+    /* The slot is proven and the flip is next: the last moment to put on the disk what must be
+     * known after it (promise 8). A negative errno stops the flip. May be NULL. */
+    int (*on_commit)(Install *install, const SlotContent *content, void *userdata, ErrorText *error);
+    /* Exactly once, never from inside _new, last; freeing the install inside is allowed. */
+    void (*on_done)(Install *install, const InstallResult *result, void *userdata);
+} InstallHandlers;
+
+typedef struct {
+    const char *disk_path;     /* block device or image */
+    const char *running_label; /* this slot is never written; NULL only when none runs from disk_path
+                                  and target_label says which one to write */
+    const char *target_label;  /* NULL: the one slot of the disk that does not run */
+    /* Either urls or file_path. */
+    const char *const *urls;   /* tried in order from first_url on, each again after cuts */
+    size_t n_urls;
+    size_t first_url;
+    unsigned max_failures_per_url; /* 0: 10 */
+    const char *file_path;     /* a local payload */
+    const char *user, *password; /* for https downloads; may be NULL */
+    uint64_t payload_bytes;    /* as Omaha said; 0: not known */
+    bool has_payload_sha256;
+    Sha256 payload_sha256;     /* as Omaha said */
+    const char *offered_version; /* as Omaha said: the payload's must be the same; NULL: any */
+    const char *key_dir;
+    const char *product;
+    const char *running_version;
+    bool allow_downgrade;
+    unsigned boot_tries;
+    int state_fd; /* folder for the checkpoint and the kept metadata (borrowed) */
+    unsigned n_threads; /* 0: one per processor, at most 4 */
+    uint64_t retry_delay_usec; /* between tries of a URL; 0: 2 s, doubled up to 60 s */
+} InstallOptions;
+
+/* options and its strings are copied. event and http outlive the install.
+ * Errors: -ENOMEM, errno of threads and descriptors; everything else through on_done. */
+int install_new(sd_event *event, HttpClient *http, const InstallOptions *options,
+        const InstallHandlers *handlers, void *userdata, Install **ret_install);
+
+/* Cancels: returns when the worker threads have stopped (bounded by one operation). What was
+ * written is kept for the next try; the target stays unbootable. */
+void install_free(Install *install);
+DEFINE_CLEANUP(Install *, install_free);
+
+/* Proves that a slot holds what content says: hash, and the verity tree where it has one. Blocks;
+ * for a worker thread. n_bytes_done and is_cancelled may be NULL.
+ * Errors: -EBADMSG with the reason, -ECANCELED, errno. */
+int install_prove_slot(const char *disk_path, const char *label, const SlotContent *content,
+        _Atomic uint64_t *n_bytes_done, const atomic_bool *is_cancelled, ErrorText *error);

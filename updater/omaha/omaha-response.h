@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The Omaha v3 answer, as Nebraska, go-omaha and the ChromeOS servers write it. Hostile: bounded
+ * in size, no document type, no entities, no network. Pure. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/cleanup.h"
+#include "common/error-text.h"
+#include "common/sha256.h"
+#include "updater/update-error.h"
+
+#define OMAHA_RESPONSE_MAX_BYTES (1024 * 1024)
+#define OMAHA_URLS_MAX 32
+#define OMAHA_PACKAGES_MAX 64
+
+typedef enum {
+    OMAHA_UPDATE,    /* an update is offered */
+    OMAHA_NO_UPDATE, /* the client has the newest */
+    OMAHA_NOT_NOW,   /* the server declines: rate limit, disabled, unknown app; no error */
+} OmahaVerdict;
+
+typedef struct {
+    const char *name;
+    uint64_t size_bytes;
+    bool has_sha256; /* hash_sha256 */
+    Sha256 sha256;
+    bool is_required;
+} OmahaPackage;
+
+typedef struct OmahaResponse {
+    OmahaVerdict verdict;
+    const char *app_status;    /* "ok", "error-maxUpdatesPerPeriodLimitReached", ... */
+    const char *check_status;  /* updatecheck@status */
+    uint64_t poll_interval_sec; /* PollInterval; 0 when absent */
+    /* The rest only with OMAHA_UPDATE. */
+    const char *version;          /* manifest@version; "" when absent */
+    const char *const *urls;      /* codebase and name of package 0 joined, all http(s) */
+    size_t n_urls;                /* at least 1 */
+    const OmahaPackage *packages; /* the first is the payload */
+    size_t n_packages;
+    Sha256 payload_sha256; /* the postinstall action's, of the whole payload file */
+    uint64_t metadata_size_bytes;           /* MetadataSize; 0 when absent */
+    const char *metadata_signature_base64;  /* MetadataSignatureRsa; "" when absent */
+    bool is_delta;
+    bool disables_backoff;
+    unsigned max_failures_per_url; /* MaxFailureCountPerUrl, 10 */
+} OmahaResponse;
+
+/* Reads n_bytes at data (borrowed) for app_id (compared without braces and case; the only app is
+ * taken whatever its id). Returns UPDATE_OK, UPDATE_ERROR_EMPTY_RESPONSE, UPDATE_ERROR_XML,
+ * UPDATE_ERROR_ENTITY, UPDATE_ERROR_RESPONSE, UPDATE_ERROR_GENERIC (memory). */
+UpdateError omaha_response_parse(const char *data, size_t n_bytes, const char *app_id,
+        OmahaResponse **ret_response, ErrorText *error);
+void omaha_response_free(OmahaResponse *response);
+DEFINE_CLEANUP(OmahaResponse *, omaha_response_free);

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The public keys that payloads may be signed with, and the signatures they hold against.
+ *
+ * A signature blob is AOSP's `Signatures` message; any entry that verifies with any key is enough.
+ * RSA of 2048 to 4096 bits: PKCS#1 v1.5 over the SHA-256 digest (RFC 8017 section 8.2). Ed25519
+ * (RFC 8032): over the 32 bytes of the SHA-256 digest, so that a stream can be signed. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/cleanup.h"
+#include "common/error-text.h"
+#include "common/sha256.h"
+#include "updater/update-error.h"
+
+typedef struct KeyRing KeyRing;
+
+/* Loads every *.pem of a folder (SubjectPublicKeyInfo); blocks. A file that is no usable key is an
+ * error that names it: a ring is never silently smaller than its folder. A folder that is empty
+ * or missing gives an empty ring, with which nothing verifies (promise 6).
+ * Errors: -EINVAL, -ENOMEM, errno. */
+int key_ring_load(const char *folder_path, KeyRing **ret_ring, ErrorText *error);
+void key_ring_free(KeyRing *ring);
+DEFINE_CLEANUP(KeyRing *, key_ring_free);
+size_t key_ring_n_keys(const KeyRing *ring);
+
+/* Holds a signature blob (borrowed) against the digest of what was signed. Returns UPDATE_OK or
+ * `failure` (UPDATE_ERROR_METADATA_SIGNATURE or UPDATE_ERROR_SIGNATURE) with the reason: no key
+ * installed, not parsable, no entry verifies. */
+UpdateError key_ring_verify(const KeyRing *ring, const Sha256 *digest, const uint8_t *blob,
+        size_t n_blob_bytes, UpdateError failure, ErrorText *error);

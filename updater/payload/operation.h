@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Applying one operation: the blob is checked, decompressed in bounded pieces, and handed out as
+ * writes into the operation's extents. No I/O of its own; any thread. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/error-text.h"
+#include "updater/payload/manifest.h"
+#include "updater/update-error.h"
+
+typedef struct {
+    /* Writes n_bytes (a multiple of 4096, page-aligned memory) at offset_bytes of the partition.
+     * Returns 0 or -errno, which ends the operation. */
+    int (*write)(uint64_t offset_bytes, const uint8_t *data, size_t n_bytes, void *userdata);
+    /* Makes n_bytes read as zeros. */
+    int (*zero)(uint64_t offset_bytes, uint64_t n_bytes, void *userdata);
+    void *userdata;
+} OperationSink;
+
+/* blob: n_data_bytes of the operation, whole (borrowed; NULL for ZERO and DISCARD). Its hash is
+ * checked before anything is decompressed. A blob that yields more or less than the extents hold
+ * is an error; what was written until then stays (the slot is not bootable).
+ * Returns UPDATE_OK, UPDATE_ERROR_OPERATION_HASH, UPDATE_ERROR_OPERATION, UPDATE_ERROR_WRITE,
+ * UPDATE_ERROR_GENERIC (memory). */
+UpdateError operation_apply(const Operation *operation, const uint8_t *blob,
+        const OperationSink *sink, ErrorText *error);
