@@ -19,13 +19,16 @@ typedef struct {
 
 typedef struct EnvFile EnvFile;
 
-/* Reads text of n_bytes (borrowed). A line that is no assignment, a key that is not
- * [A-Za-z_][A-Za-z0-9_]*, a quote that does not end, a NUL or another control character than a tab
- * is an error that names the line; the last line may lack its newline.
- * Errors: -EINVAL with `error`, -EFBIG over ENV_FILE_MAX_BYTES, -ENOMEM. */
-int env_file_parse(const char *text, size_t n_bytes, EnvFile **ret_file, ErrorText *error);
+/* Reads text of n_bytes (borrowed, no NUL needed at its end). Blank lines and comments are skipped.
+ * A line that is no assignment, a key that is not [A-Za-z_][A-Za-z0-9_]*, a quote that does not end
+ * or ends before the value does, a NUL or another control character than a tab is an error that
+ * says "name:line: what is wrong"; the last line may lack its newline. name is borrowed.
+ * Errors: -EINVAL with `error`, -EFBIG over ENV_FILE_MAX_BYTES with `error`, -ENOMEM. */
+int env_file_parse(const char *name, const char *text, size_t n_bytes, EnvFile **ret_file,
+        ErrorText *error);
 
-/* Reads a file; blocks. Errors: as above, and errno of open and read (-ENOENT among them). */
+/* Reads the file path below dir_fd (AT_FDCWD for a plain path); blocks.
+ * Errors: as above with path as name, and errno of open and read with `error` (-ENOENT too). */
 int env_file_load(int dir_fd, const char *path, EnvFile **ret_file, ErrorText *error);
 
 void env_file_free(EnvFile *file);
@@ -38,8 +41,10 @@ const char *env_file_get(const EnvFile *file, const char *key);
 const EnvAssignment *env_file_assignments(const EnvFile *file, size_t *ret_n_assignments);
 
 /* The text of a file with key set to value and every other line, comment and blank kept as it was:
- * the last assignment of key is replaced, a file without one gets a line at its end.
- * *ret_text is new. The old text need not be valid elsewhere.
- * Errors: -EINVAL when key or value cannot be written, -ENOMEM. */
+ * the last assignment of key is replaced, a file without one gets a line at its end. The value is
+ * quoted where a reader would take it differently without. *ret_text is new. The old text need not
+ * be valid elsewhere.
+ * Errors: -EINVAL when key or value cannot be written (not a key; a control character; quotes of
+ * both kinds where quotes are needed), -ENOMEM. */
 int env_file_edit(const char *text, size_t n_bytes, const char *key, const char *value,
         char **ret_text, size_t *ret_n_bytes);

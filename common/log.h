@@ -25,10 +25,12 @@ typedef struct {
  * threads start. */
 void log_set_max_level(LogLevel level);
 
-/* Writes one line. */
+/* Writes one line, cut at 2047 bytes; control characters, which may come from quoted input, become
+ * '?'. format needs no newline. Keeps errno. Safe from any thread. */
 void log_line(LogLevel level, const char *format, ...) _printf_(2, 3);
 
-/* The same with fields (borrowed; the array ends with a NULL name). On stderr only the line. */
+/* The same with fields (borrowed; the array ends with a NULL name; 13 at most are kept). On stderr
+ * only the line. */
 void log_fields(LogLevel level, const LogField *fields, const char *format, ...) _printf_(3, 4);
 
 #define log_error(...) log_line(LOG_LEVEL_ERROR, __VA_ARGS__)
