@@ -157,9 +157,9 @@ START_TEST(large_trees_are_those_of_veritysetup)
     static const struct {
         uint64_t n_blocks;
         size_t n_salt_bytes;
-    } cases[] = {{128 * 128, 0}, {128 * 128, 32}, {128 * 128 + 1, 0}, {128 * 128 + 1, 32}};
+    } cases[] = {{128 * 128, 0}, {128 * 128 + 1, 32}};
     if (has_veritysetup())
-        assert_same_as_veritysetup(cases[_i].n_blocks, cases[_i].n_salt_bytes, _i == 3);
+        assert_same_as_veritysetup(cases[_i].n_blocks, cases[_i].n_salt_bytes, _i == 1);
 }
 END_TEST
 
@@ -339,8 +339,8 @@ START_TEST(every_flipped_bit_is_found_where_it_is)
     _cleanup_(built_done) Built built;
     build_tree(16385, 32, NULL, &built);
     assert_found(&built, built.data_fd, 0, "block 0 of the data does not match its digest");
-    assert_found(&built, built.data_fd, 9999 * BLOCK + 4095,
-            "block 9999 of the data does not match its digest");
+    assert_found(&built, built.data_fd, 999 * BLOCK + 4095,
+            "block 999 of the data does not match its digest");
     assert_found(&built, built.data_fd, 16384 * BLOCK,
             "block 16384 of the data does not match its digest");
     assert_found(&built, built.tree_fd, 3 * BLOCK,
@@ -455,7 +455,7 @@ Suite *unit_suite(void)
     Suite *suite = suite_create("hash-tree");
     TCase *tcase = unit_case(suite, "hash-tree");
     tcase_add_loop_test(tcase, trees_are_those_of_veritysetup, 0, 3);
-    tcase_add_loop_test(tcase, large_trees_are_those_of_veritysetup, 0, 4);
+    tcase_add_loop_test(tcase, large_trees_are_those_of_veritysetup, 0, 2);
     tcase_add_test(tcase, layout_counts_levels);
     tcase_add_test(tcase, what_is_out_of_range_is_refused);
     tcase_add_test(tcase, blocks_are_hashed_as_in_the_tree);
