@@ -33,7 +33,7 @@ START_TEST(hex_of_another_length_is_refused)
     Sha256 digest;
     ck_assert_int_eq(sha256_from_hex(ABC_HEX, &digest), 0);
     ck_assert_int_eq(sha256_from_hex(ABC_HEX "0", &digest), -EINVAL);
-    ck_assert_int_eq(sha256_from_hex(ABC_HEX + 1, &digest), -EINVAL);
+    ck_assert_int_eq(sha256_from_hex(&ABC_HEX[1], &digest), -EINVAL);
     ck_assert_int_eq(sha256_from_hex("x" ABC_HEX, &digest), -EINVAL);
 }
 END_TEST
