@@ -17,11 +17,19 @@
 
 typedef struct KeyRing KeyRing;
 
-/* Loads every *.pem of a folder (SubjectPublicKeyInfo); blocks. A file that is no usable key is an
- * error that names it: a ring is never silently smaller than its folder. A folder that is empty
- * or missing gives an empty ring, with which nothing verifies (promise 6).
- * Errors: -EINVAL, -ENOMEM, errno. */
+/* Loads every *.pem of a folder (SubjectPublicKeyInfo, one or more in a file); blocks. A file that
+ * is no usable key is an error that names it: a ring is never silently smaller than its folder. A
+ * folder that is empty or missing gives an empty ring, with which nothing verifies (promise 6).
+ * Names that begin with a dot are skipped. Errors: -EINVAL, -ENOMEM, errno. */
 int key_ring_load(const char *folder_path, KeyRing **ret_ring, ErrorText *error);
+
+/* Makes an empty ring. Errors: -ENOMEM. */
+int key_ring_new(KeyRing **ret_ring);
+
+/* Adds the keys of one file to a ring; blocks. After an error the ring is as it was or holds some
+ * of the file's keys. Errors: -EINVAL when it is no usable key, -ENOMEM, errno. */
+int key_ring_add_file(KeyRing *ring, const char *path, ErrorText *error);
+
 void key_ring_free(KeyRing *ring);
 DEFINE_CLEANUP(KeyRing *, key_ring_free);
 size_t key_ring_n_keys(const KeyRing *ring);

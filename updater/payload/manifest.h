@@ -16,14 +16,14 @@
 #include "verity/hash-tree.h"
 
 #define MANIFEST_BLOCK_BYTES 4096
-#define MANIFEST_FRAME_BYTES (16 * 1024)      /* of target per zstd frame */
+#define MANIFEST_FRAME_BYTES (16 * 1024)       /* of target per zstd frame */
 #define MANIFEST_OPERATION_MAX_BYTES (8 << 20) /* of target, and of blob, per operation */
 #define MANIFEST_PARTITIONS_MAX 16
 
 typedef enum { /* the numbers of the format */
     OPERATION_REPLACE = 0,
     OPERATION_REPLACE_BZ = 1,
-    OPERATION_SOURCE_COPY = 4,  /* refused so far */
+    OPERATION_SOURCE_COPY = 4,   /* refused so far */
     OPERATION_SOURCE_BSDIFF = 5, /* refused so far */
     OPERATION_ZERO = 6,
     OPERATION_DISCARD = 7, /* reads back as zeros here: written as ZERO */
@@ -73,10 +73,11 @@ typedef struct Manifest {
     uint64_t n_blob_bytes; /* all blobs with the payload signature: file size - metadata */
 } Manifest;
 
-/* Reads n_bytes at data (borrowed). Checks: block size, known operation types, blobs consecutive
- * and inside signatures_offset, every blob with a hash, extents inside size_bytes, none empty, no
- * block written twice, every data block written (verity) exactly once, tree extent right after and
- * of the right size, index length, names unique and printable.
+/* Reads n_bytes at data (borrowed). Checks: block size, known operation types, blobs consecutive up
+ * to signatures_offset, every blob with a hash, extents inside size_bytes, none empty, every block
+ * of the data (with verity) or of the partition (without) written exactly once, tree extent right
+ * after the data and of the right size up to size_bytes, index length, frames that add up, names
+ * unique and printable. Memory is bounded by a multiple of n_bytes and by n_bytes + 97 MiB.
  * Returns UPDATE_OK, UPDATE_ERROR_MANIFEST, UPDATE_ERROR_VERSION_REFUSED (minor version),
  * UPDATE_ERROR_NO_SIGNATURE, UPDATE_ERROR_NO_PARTITION_INFO, UPDATE_ERROR_OPERATION_HASH (a blob
  * without one), or UPDATE_ERROR_GENERIC for lack of memory. */

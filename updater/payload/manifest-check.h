@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What must hold between the parts of a manifest. Used on what was read and on what is about to be
+ * written, so that both mean the same. */
+
+#include "common/error-text.h"
+#include "updater/payload/manifest.h"
+
+#define MANIFEST_TEXT_MAX_CHARS 128 /* of product and version */
+#define MANIFEST_NAME_MAX_CHARS 64  /* of a partition's name */
+
+/* Checks a manifest whose fields are set (borrowed); takes O(n log n) time and O(n) memory in its
+ * extents. Returns as manifest_parse(). */
+UpdateError manifest_check(const Manifest *manifest, ErrorText *error);

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "updater/payload/manifest.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "common/bytes.h"
+#include "updater/payload/manifest-check.h"
+#include "updater/payload/manifest.pb-c.h"
+#include "updater/payload/message-arena.h"
+
+/* The protobuf is unpacked into an arena, the Manifest is built beside it in the same arena and
+ * points to the texts, hashes and indexes that already lie there: a block index of 2 MiB is copied
+ * once. An operation that writes zeros takes 12 bytes of the message and up to 400 here, hence the
+ * factor; the second bound is for a hostile message. */
+#define MEMORY_FACTOR 40
+#define MEMORY_EXTRA_MAX_BYTES ((size_t)96 << 20)
+#define MEMORY_BASE_BYTES ((size_t)1 << 20)
+
+/* What a Manifest is the first member of. */
+typedef struct {
+    Manifest manifest;
+    MessageArena *arena;
+} ManifestObject;
+
+static UpdateError refuse_memory(const MessageArena *arena, ErrorText *error)
+{
+    if (message_arena_is_exhausted(arena))
+        return error_say(error, UPDATE_ERROR_MANIFEST,
+                "the manifest holds more than a manifest of its size may");
+    return error_say(error, UPDATE_ERROR_GENERIC, "out of memory");
+}
+
+static bool read_hash(protobuf_c_boolean has_hash, ProtobufCBinaryData data, Sha256 *ret_hash)
+{
+    if (!has_hash || data.len != SHA256_BYTES)
+        return false;
+    memcpy(ret_hash->bytes, data.data, SHA256_BYTES);
+    return true;
+}
+
+static UpdateError read_extents(MessageArena *arena, const Wire__InstallOperation *wire,
+        Operation *operation, ErrorText *error)
+{
+    Extent *extents = message_arena_take(arena, wire->n_dst_extents, sizeof(*extents));
+    if (!extents)
+        return refuse_memory(arena, error);
+    uint64_t n_blocks = 0;
+    for (size_t i = 0; i < wire->n_dst_extents; i++) {
+        extents[i] = (Extent){
+                .start_block = wire->dst_extents[i]->start_block,
+                .n_blocks = wire->dst_extents[i]->num_blocks,
+        };
+        if (extents[i].n_blocks == 0 || !u64_add(n_blocks, extents[i].n_blocks, &n_blocks))
+            return error_say(error, UPDATE_ERROR_MANIFEST, "an extent has %" PRIu64 " blocks",
+                    extents[i].n_blocks);
+    }
+    if (!u64_mul(n_blocks, MANIFEST_BLOCK_BYTES, &operation->n_dst_bytes))
+        return error_say(error, UPDATE_ERROR_MANIFEST, "an operation writes past any partition");
+    operation->dst_extents = extents;
+    operation->n_dst_extents = wire->n_dst_extents;
+    return UPDATE_OK;
+}
+
+static UpdateError read_operation(MessageArena *arena, const Wire__InstallOperation *wire,
+        Operation *operation, ErrorText *error)
+{
+    *operation = (Operation){
+            .type = (OperationType)wire->type,
+            .data_offset_bytes = wire->data_offset,
+            .n_data_bytes = wire->data_length,
+            .frame_bytes = wire->n_frame_bytes > 0 ? wire->frame_bytes : NULL,
+            .n_frames = wire->n_frame_bytes,
+    };
+    if (operation->n_data_bytes > 0 &&
+            !read_hash(wire->has_data_sha256_hash, wire->data_sha256_hash, &operation->data_sha256))
+        return error_say(error, UPDATE_ERROR_OPERATION_HASH,
+                "an operation has data, but no SHA-256 hash of it");
+    return read_extents(arena, wire, operation, error);
+}
+
+static UpdateError read_operations(MessageArena *arena, const Wire__PartitionUpdate *wire,
+        PartitionUpdate *partition, ErrorText *error)
+{
+    Operation *operations = message_arena_take(arena, wire->n_operations, sizeof(*operations));
+    if (!operations)
+        return refuse_memory(arena, error);
+    for (size_t i = 0; i < wire->n_operations; i++) {
+        UpdateError failure = read_operation(arena, wire->operations[i], &operations[i], error);
+        if (failure != UPDATE_OK)
+            return failure;
+    }
+    partition->operations = operations;
+    partition->n_operations = wire->n_operations;
+    return UPDATE_OK;
+}
+
+static UpdateError read_tree(
+        const Wire__PartitionUpdate *wire, PartitionUpdate *partition, ErrorText *error)
+{
+    if (!wire->hash_tree_algorithm || strcmp(wire->hash_tree_algorithm, "sha256") != 0)
+        return error_say(error, UPDATE_ERROR_MANIFEST, "a hash tree is not of the kind sha256");
+    if (!wire->hash_tree_data_extent || wire->hash_tree_data_extent->start_block != 0)
+        return error_say(error, UPDATE_ERROR_MANIFEST,
+                "a hash tree does not cover its partition from the start");
+    if (wire->has_hash_tree_salt && wire->hash_tree_salt.len > VERITY_SALT_MAX_BYTES)
+        return error_say(error, UPDATE_ERROR_MANIFEST,
+                "a hash tree has %zu bytes of salt; at most %d are allowed",
+                wire->hash_tree_salt.len, VERITY_SALT_MAX_BYTES);
+    if (!read_hash(wire->has_root_hash, wire->root_hash, &partition->root_hash))
+        return error_say(error, UPDATE_ERROR_MANIFEST, "a hash tree comes without its root hash");
+
+    partition->has_verity = true;
+    partition->verity.n_data_blocks = wire->hash_tree_data_extent->num_blocks;
+    partition->tree_start_block = wire->hash_tree_extent->start_block;
+    partition->n_tree_blocks = wire->hash_tree_extent->num_blocks;
+    if (wire->has_hash_tree_salt && wire->hash_tree_salt.len > 0) {
+        memcpy(partition->verity.salt, wire->hash_tree_salt.data, wire->hash_tree_salt.len);
+        partition->verity.n_salt_bytes = wire->hash_tree_salt.len;
+    }
+    return UPDATE_OK;
+}
+
+static UpdateError read_index(
+        const Wire__PartitionUpdate *wire, PartitionUpdate *partition, ErrorText *error)
+{
+    if (!wire->has_block_index)
+        return UPDATE_OK;
+    /* The length is compared as a count of entries: a product could overflow. */
+    if (!partition->has_verity || wire->block_index.len % 8 != 0 ||
+            wire->block_index.len / 8 != partition->verity.n_data_blocks)
+        return error_say(error, UPDATE_ERROR_MANIFEST,
+                "a block index of %zu bytes does not fit the %" PRIu64 " blocks of its hash tree",
+                wire->block_index.len, partition->verity.n_data_blocks);
+    partition->block_index = wire->block_index.data;
+    return UPDATE_OK;
+}
+
+static UpdateError read_partition(MessageArena *arena, const Wire__PartitionUpdate *wire,
+        PartitionUpdate *partition, ErrorText *error)
+{
+    *partition = (PartitionUpdate){.name = wire->partition_name};
+    const Wire__PartitionInfo *info = wire->new_partition_info;
+    if (!info || !info->has_size || !read_hash(info->has_hash, info->hash, &partition->hash))
+        return error_say(error, UPDATE_ERROR_NO_PARTITION_INFO,
+                "the manifest does not give a partition's new size and SHA-256 hash");
+    partition->size_bytes = info->size;
+    if (wire->run_postinstall)
+        return error_say(error, UPDATE_ERROR_MANIFEST,
+                "the payload wants a program of its own to be run, which is not done here");
+    if (wire->fec_extent && wire->fec_extent->num_blocks > 0)
+        return error_say(error, UPDATE_ERROR_MANIFEST,
+                "the payload wants forward error correction data, which is not made here");
+    UpdateError failure = UPDATE_OK;
+    if (wire->hash_tree_extent)
+        failure = read_tree(wire, partition, error);
+    if (failure == UPDATE_OK)
+        failure = read_index(wire, partition, error);
+    return failure == UPDATE_OK ? read_operations(arena, wire, partition, error) : failure;
+}
+
+static UpdateError check_format(const Wire__DeltaArchiveManifest *wire, ErrorText *error)
+{
+    if (wire->minor_version != 0)
+        return error_say(error, UPDATE_ERROR_VERSION_REFUSED,
+                "the payload is a delta (minor version %" PRIu32 "); only whole ones are supported",
+                wire->minor_version);
+    if (wire->block_size != MANIFEST_BLOCK_BYTES)
+        return error_say(error, UPDATE_ERROR_MANIFEST,
+                "the manifest counts in blocks of %" PRIu32 " bytes; only %d is known",
+                wire->block_size, MANIFEST_BLOCK_BYTES);
+    if (wire->n_install_operations > 0)
+        return error_say(error, UPDATE_ERROR_MANIFEST, "the manifest has operations of format 1");
+    if (!wire->product || !wire->version)
+        return error_say(error, UPDATE_ERROR_MANIFEST,
+                "the manifest does not say for which product it is, or its version");
+    if (!wire->has_signatures_offset || !wire->has_signatures_size || wire->signatures_size == 0)
+        return error_say(error, UPDATE_ERROR_NO_SIGNATURE, "the payload has no payload signature");
+    return UPDATE_OK;
+}
+
+static UpdateError read_manifest(
+        ManifestObject *object, const Wire__DeltaArchiveManifest *wire, ErrorText *error)
+{
+    UpdateError failure = check_format(wire, error);
+    if (failure != UPDATE_OK)
+        return failure;
+    PartitionUpdate *partitions =
+            message_arena_take(object->arena, wire->n_partitions, sizeof(*partitions));
+    if (!partitions)
+        return refuse_memory(object->arena, error);
+    for (size_t i = 0; i < wire->n_partitions; i++) {
+        failure = read_partition(object->arena, wire->partitions[i], &partitions[i], error);
+        if (failure != UPDATE_OK)
+            return failure;
+    }
+    object->manifest = (Manifest){
+            .product = wire->product,
+            .version = wire->version,
+            .min_version = wire->min_version ? wire->min_version : "",
+            .partitions = partitions,
+            .n_partitions = wire->n_partitions,
+            .signatures_offset_bytes = wire->signatures_offset,
+            .n_signatures_bytes = wire->signatures_size,
+    };
+    failure = manifest_check(&object->manifest, error);
+    /* Checked: an offset that the operations' data add up to, and a size of at most 64 KiB. */
+    if (failure == UPDATE_OK && !u64_add(wire->signatures_offset, wire->signatures_size,
+                                        &object->manifest.n_blob_bytes))
+        failure = error_say(error, UPDATE_ERROR_MANIFEST, "the payload goes past any file");
+    return failure;
+}
+
+UpdateError manifest_parse(
+        const uint8_t *data, size_t n_bytes, Manifest **ret_manifest, ErrorText *error)
+{
+    ManifestObject *object = calloc(1, sizeof(*object));
+    if (!object)
+        return error_say(error, UPDATE_ERROR_GENERIC, "out of memory");
+    _cleanup_(manifest_freep) Manifest *manifest = &object->manifest;
+
+    size_t n_extra_bytes = MEMORY_EXTRA_MAX_BYTES;
+    if (n_bytes < MEMORY_EXTRA_MAX_BYTES / MEMORY_FACTOR)
+        n_extra_bytes = n_bytes * MEMORY_FACTOR;
+    if (message_arena_new(n_bytes + n_extra_bytes + MEMORY_BASE_BYTES, &object->arena) < 0)
+        return error_say(error, UPDATE_ERROR_GENERIC, "out of memory");
+    const Wire__DeltaArchiveManifest *wire =
+            (const Wire__DeltaArchiveManifest *)message_arena_unpack(
+                    object->arena, &wire__delta_archive_manifest__descriptor, data, n_bytes);
+    if (!wire && message_arena_is_exhausted(object->arena))
+        return refuse_memory(object->arena, error);
+    if (!wire)
+        return error_say(error, UPDATE_ERROR_MANIFEST,
+                "the payload's manifest cannot be read: the payload was made wrong");
+    UpdateError failure = read_manifest(object, wire, error);
+    if (failure != UPDATE_OK)
+        return failure;
+    *ret_manifest = TAKE_PTR(manifest);
+    return UPDATE_OK;
+}
+
+void manifest_free(Manifest *manifest)
+{
+    if (!manifest)
+        return;
+    ManifestObject *object = (ManifestObject *)manifest;
+    message_arena_free(object->arena);
+    free(object);
+}
