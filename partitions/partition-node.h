@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The kernel's node of a partition: /dev/vda3 for the third partition of /dev/vda. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/error-text.h"
+
+#define PARTITION_NODE_BYTES 4096
+
+/* The path of partition `number` (from 1) of the disk that disk_fd (borrowed) is open on.
+ * Blocks on /sys and /dev only.
+ * Errors: -ENOENT the kernel has no such partition, or disk_fd is no block device; -ESTALE it has
+ * one at another place than offset_bytes and size_bytes. */
+int partition_node_find(int disk_fd, uint32_t number, uint64_t offset_bytes, uint64_t size_bytes,
+        char ret_path[static PARTITION_NODE_BYTES], ErrorText *error);
