@@ -43,8 +43,9 @@ typedef struct {
     bool is_interactive;
 } OmahaIdentity;
 
-/* A check: ping, updatecheck and the events (at least one; the steady-state 3/2 when none waits).
- * *ret_xml is new. Errors: -ENOMEM, -EINVAL when a value is not UTF-8. */
+/* A check: ping, updatecheck and the events (the steady-state 3/2 when n_events is 0). *ret_xml is
+ * new. What a value holds that XML cannot carry (bytes that are not UTF-8, control characters) is
+ * sent as U+FFFD, for a machine with an odd name must get its updates too. Errors: -ENOMEM. */
 int omaha_request_check(const OmahaIdentity *identity, const OmahaEvent *events, size_t n_events,
         char **ret_xml);
 

@@ -17,7 +17,6 @@ static int sign(int n)
 
 /* Each is older than all that follow: UAPI.10's own examples and what they leave open. */
 static const char *const rising[] = {
-        "~~a",
         "~",
         "",
         "-",
