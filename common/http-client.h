@@ -2,7 +2,8 @@
 #pragma once
 
 /* HTTP on sd-event: libcurl's multi interface, one client for all transfers of a daemon, so that
- * connections are kept alive between them. Nothing here blocks. */
+ * connections are kept alive between them. HTTP/1.1, TLS 1.2 or later with the system's CAs, no
+ * cookies, no compression; proxies as libcurl's environment variables name them. Nothing blocks. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -11,18 +12,19 @@
 
 #include "common/cleanup.h"
 #include "common/error-text.h"
+#include "common/http-head.h"
 
 typedef struct HttpClient HttpClient;
 typedef struct HttpRequest HttpRequest;
 
 /* Everything that a transfer is bounded by. 0 takes the default that is named. */
 typedef struct {
-    uint64_t connect_timeout_usec;  /* 30 s */
-    uint64_t stall_timeout_usec;    /* 60 s during which fewer than stall_bytes_per_second came */
-    uint32_t stall_bytes_per_second; /* 10 */
-    uint64_t total_timeout_usec;    /* 0: bounded by the stall rule alone */
-    uint64_t max_body_bytes;        /* larger answers fail with HTTP_TOO_LARGE; 0: no bound */
-    uint32_t max_redirects;         /* 10; https is never left for http, other schemes never taken */
+    uint64_t connect_timeout_usec; /* 30 s */
+    uint64_t stall_timeout_usec;   /* 60 s during which fewer than stall_bytes_per_second came on */
+    uint32_t stall_bytes_per_second; /* average, 10: counted in windows of stall_timeout_usec */
+    uint64_t total_timeout_usec;     /* pauses included; 0: bounded by the stall rule alone */
+    uint64_t max_body_bytes;         /* larger answers fail with HTTP_TOO_LARGE; 0: no bound */
+    uint32_t max_redirects; /* 10; https is never left for http, other schemes never taken */
 } HttpLimits;
 
 typedef enum {
@@ -32,50 +34,41 @@ typedef enum {
     HTTP_TIMED_OUT,     /* connect, stall or total */
     HTTP_CUT,           /* ended before its length, or a protocol error */
     HTTP_TOO_LARGE,
-    HTTP_BAD_REDIRECT,  /* too many, or to a scheme that is not allowed */
-    HTTP_ABORTED,       /* on_data said so */
+    HTTP_BAD_REDIRECT, /* too many, or to a scheme that is not allowed */
+    HTTP_ABORTED,      /* on_data said so */
     HTTP_NO_MEMORY,
 } HttpResult;
 
-/* The answer's head; all text is borrowed and "" when absent. */
-typedef struct {
-    unsigned status;          /* of the last answer, redirects followed; 0 when none came */
-    bool has_length;
-    uint64_t length_bytes;    /* Content-Length */
-    bool has_range;
-    uint64_t range_first;     /* Content-Range of a 206: first byte ... */
-    uint64_t range_total;     /* ... and the whole size; 0 when the server gave '*' */
-    uint64_t retry_after_sec; /* Retry-After in seconds; 0 when absent */
-    const char *etag;
-    const char *content_type;
-} HttpHead;
-
 typedef enum { HTTP_GO_ON, HTTP_PAUSE, HTTP_ABORT } HttpFlow;
 
+/* Inside on_head and on_data new requests may be made and any request be resumed or freed. */
 typedef struct {
-    /* Called before the first byte of the final answer's body, once; may be NULL. HTTP_ABORT
-     * ends the transfer; HTTP_PAUSE is not allowed here. */
+    /* Called before the first byte of the final answer's body, once; not called for an answer
+     * without a body. May be NULL. Anything but HTTP_GO_ON ends the transfer. */
     HttpFlow (*on_head)(HttpRequest *request, const HttpHead *head, void *userdata);
-    /* Called for each piece of the body. HTTP_PAUSE: the piece was NOT taken and will come again
-     * after http_request_resume(). */
+    /* Called for each piece of the body (at most 16 KiB); may be NULL. HTTP_PAUSE: the piece was
+     * NOT taken and will come again after http_request_resume(). */
     HttpFlow (*on_data)(HttpRequest *request, const uint8_t *data, size_t n_bytes, void *userdata);
-    /* Called exactly once, never from inside _new, and last; freeing the request and making new
-     * ones is allowed inside. error says in words what a result other than HTTP_DONE means. */
+    /* Called exactly once, never from inside _new, and last; freeing the request (and the client)
+     * and making new ones is allowed inside. head is as far as one came; error says in one line
+     * what a result other than HTTP_DONE means, and is "" otherwise. */
     void (*on_done)(HttpRequest *request, HttpResult result, const HttpHead *head,
             const char *error, void *userdata);
 } HttpHandlers;
 
 typedef struct {
-    const char *url;              /* http or https */
-    const void *post_body;        /* NULL: GET. Copied. */
+    const char *url;       /* http or https */
+    const void *post_body; /* NULL: GET. Copied. */
     size_t n_post_body_bytes;
-    const char *const *headers;   /* "Name: value", ends with NULL; NULL: none */
+    /* "Name: value", ends with NULL; NULL: none. The targets of redirects get them too. */
+    const char *const *headers;
     bool has_range;
-    uint64_t range_first;         /* Range: bytes=first-last */
-    uint64_t range_last;          /* UINT64_MAX: open end */
-    const char *if_range;         /* an ETag, or NULL */
-    const char *user;             /* for authentication, only sent over https; NULL: none */
+    uint64_t range_first; /* Range: bytes=first-last */
+    uint64_t range_last;  /* UINT64_MAX: open end */
+    const char *if_range; /* a strong ETag, or NULL */
+    const char *user;     /* for Basic and Digest, only told to url's host over https; NULL: none */
     const char *password;
+    const char *ca_file; /* PEM file to trust instead of the system's CAs; NULL: those */
     HttpLimits limits;
 } HttpRequestOptions;
 
@@ -87,12 +80,14 @@ void http_client_free(HttpClient *client);
 DEFINE_CLEANUP(HttpClient *, http_client_free);
 
 /* Starts a transfer. options and its strings are borrowed for the call; handlers is borrowed for
- * the request's life; client must outlive the request. A bad URL is reported through on_done.
- * Errors: -ENOMEM. */
+ * the request's life; client must outlive the request. A server that ignores a range answers with
+ * 200: that is HTTP_DONE, and the caller decides by the head. A bad URL is reported through on_done.
+ * Errors: -EINVAL for a header with a control character, -ENOMEM, errno of sd-event. */
 int http_request_new(HttpClient *client, const HttpRequestOptions *options,
         const HttpHandlers *handlers, void *userdata, HttpRequest **ret_request);
 
-/* Lets a paused transfer go on. The stall clock does not run while it is paused. */
+/* Lets a paused transfer go on, from the event loop; harmless at any other time. The stall clock
+ * does not run while it is paused. */
 void http_request_resume(HttpRequest *request);
 
 /* Cancels if still under way; on_done is then not called. */
