@@ -10,8 +10,6 @@
 
 #include "partitions/sysfs.h"
 
-#define SYSFS_SECTOR_BYTES 512 /* of `start` and `size`, whatever the disk's sectors are */
-
 /* The partition in the sysfs folder sys_fd/name, if it is this disk's number `number`. */
 static int check_partition(int disk_dir, const char *name, uint32_t number, uint64_t offset_bytes,
         uint64_t size_bytes, char *ret_path, ErrorText *error)

@@ -22,8 +22,8 @@ typedef struct {
  * mount (system extensions) is looked through.
  * Errors: -ENODEV when it lies on no partition (overlay, tmpfs, network, several disks), -EINVAL
  * for a mount table that cannot be read, errno. */
-int running_slot_find(const char *root, const char *mount_point, RunningSlot *ret_running,
-        ErrorText *error);
+int running_slot_find(
+        const char *root, const char *mount_point, RunningSlot *ret_running, ErrorText *error);
 
 /* The slot of `disk` that this is, by disk and place; SLOT_NONE when it is on another disk or no
  * slot. */

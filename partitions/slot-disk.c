@@ -254,9 +254,13 @@ static int check_tries(unsigned tries, ErrorText *error)
             error, -EINVAL, "%u is no number of tries; 1 to %d would do", tries, SLOT_TRIES_MAX);
 }
 
-/* A copy of all slots' bits, to be changed and given to write_bits(). */
-static int copy_bits(const SlotDisk *disk, BootBits **ret_bits, ErrorText *error)
+/* Begins a change of a slot: *ret_bits is a copy of all slots' bits, to be changed and given to
+ * write_bits(). */
+static int begin_change(const SlotDisk *disk, size_t slot, BootBits **ret_bits, ErrorText *error)
 {
+    int r = check_slot(disk, slot, error);
+    if (r < 0)
+        return r;
     BootBits *bits = calloc(disk->n_slots, sizeof(*bits));
     if (!bits)
         return error_say(error, -ENOMEM, "out of memory");
@@ -296,7 +300,7 @@ int slot_disk_spend_try(SlotDisk *disk, size_t *ret_slot, ErrorText *error)
                 "%s has no slot that could boot: none has a priority and is successful or has "
                 "tries left; prioritize one",
                 disk->device->name);
-    int r = copy_bits(disk, &bits, error);
+    int r = begin_change(disk, chosen, &bits, error);
     if (r < 0)
         return r;
     boot_choice_spend(bits, chosen);
@@ -310,9 +314,7 @@ int slot_disk_spend_try(SlotDisk *disk, size_t *ret_slot, ErrorText *error)
 int slot_disk_invalidate(SlotDisk *disk, size_t slot, ErrorText *error)
 {
     _cleanup_free_ BootBits *bits = NULL;
-    int r = check_slot(disk, slot, error);
-    if (r >= 0)
-        r = copy_bits(disk, &bits, error);
+    int r = begin_change(disk, slot, &bits, error);
     if (r < 0)
         return r;
     boot_choice_invalidate(bits, slot);
@@ -322,11 +324,9 @@ int slot_disk_invalidate(SlotDisk *disk, size_t slot, ErrorText *error)
 int slot_disk_flip(SlotDisk *disk, size_t slot, unsigned tries, ErrorText *error)
 {
     _cleanup_free_ BootBits *bits = NULL;
-    int r = check_slot(disk, slot, error);
+    int r = check_tries(tries, error);
     if (r >= 0)
-        r = check_tries(tries, error);
-    if (r >= 0)
-        r = copy_bits(disk, &bits, error);
+        r = begin_change(disk, slot, &bits, error);
     if (r < 0)
         return r;
     boot_choice_flip(bits, disk->n_slots, slot, tries);
@@ -336,11 +336,9 @@ int slot_disk_flip(SlotDisk *disk, size_t slot, unsigned tries, ErrorText *error
 int slot_disk_prioritize(SlotDisk *disk, size_t slot, unsigned tries, ErrorText *error)
 {
     _cleanup_free_ BootBits *bits = NULL;
-    int r = check_slot(disk, slot, error);
+    int r = check_tries(tries, error);
     if (r >= 0)
-        r = check_tries(tries, error);
-    if (r >= 0)
-        r = copy_bits(disk, &bits, error);
+        r = begin_change(disk, slot, &bits, error);
     if (r < 0)
         return r;
     boot_choice_prioritize(bits, disk->n_slots, slot, tries);
@@ -350,9 +348,7 @@ int slot_disk_prioritize(SlotDisk *disk, size_t slot, unsigned tries, ErrorText 
 int slot_disk_mark_good(SlotDisk *disk, size_t slot, ErrorText *error)
 {
     _cleanup_free_ BootBits *bits = NULL;
-    int r = check_slot(disk, slot, error);
-    if (r >= 0)
-        r = copy_bits(disk, &bits, error);
+    int r = begin_change(disk, slot, &bits, error);
     if (r < 0)
         return r;
     boot_choice_mark_good(bits, slot);
@@ -362,9 +358,7 @@ int slot_disk_mark_good(SlotDisk *disk, size_t slot, ErrorText *error)
 int slot_disk_mark_bad(SlotDisk *disk, size_t slot, ErrorText *error)
 {
     _cleanup_free_ BootBits *bits = NULL;
-    int r = check_slot(disk, slot, error);
-    if (r >= 0)
-        r = copy_bits(disk, &bits, error);
+    int r = begin_change(disk, slot, &bits, error);
     if (r < 0)
         return r;
     boot_choice_invalidate(bits, slot);

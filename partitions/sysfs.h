@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define SYSFS_SECTOR_BYTES 512 /* the unit of `start` and `size`, whatever the disk's sectors are */
+
 /* The decimal number in the file `name` below the folder dir_fd (borrowed).
  * Errors: -EINVAL when it is none, errno of open and read. */
 int sysfs_read_u64(int dir_fd, const char *name, uint64_t *ret_value);

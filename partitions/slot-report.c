@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "partitions/slot-report.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+
+const char *slot_report_health(TableHealth health)
+{
+    switch (health) {
+    case TABLE_GOOD:
+        return "good";
+    case TABLE_PRIMARY_BAD:
+        return "primary-damaged";
+    case TABLE_BACKUP_BAD:
+        return "backup-damaged";
+    case TABLE_COPIES_DIFFER:
+        return "copies-differ";
+    }
+    return "damaged";
+}
+
+static void format_size(uint64_t size_bytes, char *ret_text, size_t n_bytes)
+{
+    static const char *const UNITS[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    double size = (double)size_bytes;
+    size_t unit = 0;
+    while (size >= 1024 && unit + 1 < ELEMENTS(UNITS)) {
+        size /= 1024;
+        unit++;
+    }
+    snprintf(ret_text, n_bytes, unit ? "%.1f %s" : "%.0f %s", size, UNITS[unit]);
+}
+
+static const char *remark(const SlotReport *report, size_t slot)
+{
+    bool is_running = slot == report->running, is_next = slot == slot_disk_next(report->disk);
+    if (is_running && is_next)
+        return "running, boots next";
+    return is_running ? "running" : is_next ? "boots next" : "";
+}
+
+void slot_report_print_text(const SlotReport *report)
+{
+    size_t n_slots;
+    const Slot *slots = slot_disk_slots(report->disk, &n_slots);
+    printf("%s: partition table %s\n", report->path,
+            slot_report_health(slot_disk_health(report->disk)));
+    printf("%-12s %8s %5s %10s %10s  %s\n", "SLOT", "PRIORITY", "TRIES", "SUCCESSFUL", "SIZE",
+            "PARTUUID");
+    for (size_t i = 0; i < n_slots; i++) {
+        char unique[GUID_TEXT_CHARS + 1], size[32];
+        if (report->only != SLOT_NONE && report->only != i)
+            continue;
+        guid_to_text(&slots[i].unique, unique);
+        format_size(slots[i].size_bytes, size, sizeof(size));
+        printf("%-12s %8u %5u %10s %10s  %s%s%s\n", slots[i].label, slots[i].priority,
+                slots[i].tries, slots[i].successful ? "yes" : "no", size, unique,
+                remark(report, i)[0] ? "  " : "", remark(report, i));
+    }
+}
+
+static json_t *label_or_null(const Slot *slots, size_t slot)
+{
+    return slot == SLOT_NONE ? json_null() : json_string(slots[slot].label);
+}
+
+static json_t *slot_to_json(const Slot *slot)
+{
+    char unique[GUID_TEXT_CHARS + 1];
+    guid_to_text(&slot->unique, unique);
+    return json_pack("{s:s, s:s, s:I, s:I, s:I, s:i, s:i, s:b}", "label", slot->label, "partuuid",
+            unique, "partition", (json_int_t)slot->entry + 1, "offset_bytes",
+            (json_int_t)slot->offset_bytes, "size_bytes", (json_int_t)slot->size_bytes, "priority",
+            (int)slot->priority, "tries", (int)slot->tries, "successful", (int)slot->successful);
+}
+
+/* Prints and releases it. */
+static int print_json(json_t *json)
+{
+    if (!json)
+        return -ENOMEM;
+    int r = json_dumpf(json, stdout, JSON_INDENT(2));
+    json_decref(json);
+    printf("\n");
+    return r < 0 ? -ENOMEM : 0;
+}
+
+static const char *describe_copy(GptFault fault)
+{
+    return fault == GPT_VALID ? "valid" : gpt_fault_text(fault);
+}
+
+int slot_report_print_json(const SlotReport *report)
+{
+    size_t n_slots;
+    const Slot *slots = slot_disk_slots(report->disk, &n_slots);
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < n_slots; i++)
+        if (report->only == SLOT_NONE || report->only == i)
+            if (json_array_append_new(list, slot_to_json(&slots[i])) < 0) {
+                json_decref(list);
+                return -ENOMEM;
+            }
+    return print_json(json_pack("{s:s, s:i, s:s, s:s, s:s, s:o, s:o, s:o}", "disk", report->path,
+            "sector_bytes", (int)slot_disk_sector_bytes(report->disk), "table",
+            slot_report_health(slot_disk_health(report->disk)), "primary",
+            describe_copy(slot_disk_primary_fault(report->disk)), "backup",
+            describe_copy(slot_disk_backup_fault(report->disk)), "next",
+            label_or_null(slots, slot_disk_next(report->disk)), "running",
+            label_or_null(slots, report->running), "slots", list));
+}
+
+int slot_report_print_slot(const Slot *slot, bool as_json)
+{
+    char unique[GUID_TEXT_CHARS + 1];
+    guid_to_text(&slot->unique, unique);
+    if (as_json)
+        return print_json(json_pack("{s:s, s:s}", "label", slot->label, "partuuid", unique));
+    printf("%s %s\n", slot->label, unique);
+    return 0;
+}

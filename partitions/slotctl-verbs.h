@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The verbs of slotctl, for common/verbs.h: each returns the program's exit code; context is a
+ * SlotctlOptions. */
+
+#include <stdbool.h>
+
+#include "partitions/guid.h"
+
+#define SLOTCTL "slotctl"
+
+enum {
+    EXIT_TABLE_DAMAGED = 3, /* one copy of the partition table is damaged, the other serves */
+    EXIT_NONE_USABLE = 4,   /* no slot could boot */
+};
+
+typedef struct {
+    const char *disk; /* NULL: the one of the running system */
+    const char *slot; /* label or PARTUUID; NULL: not named */
+    const char *root; /* for running_slot_find() */
+    bool has_type;
+    Guid type;
+    unsigned tries;
+    bool spend;
+    bool json;
+} SlotctlOptions;
+
+/* Says on stderr what is wrong with the command line; returns EXIT_USAGE. */
+int slotctl_usage_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+int slotctl_status(int argc, char **argv, void *context);
+int slotctl_next(int argc, char **argv, void *context);
+int slotctl_prioritize(int argc, char **argv, void *context);
+int slotctl_mark_good(int argc, char **argv, void *context);
+int slotctl_mark_bad(int argc, char **argv, void *context);
+int slotctl_verify(int argc, char **argv, void *context);
+int slotctl_repair(int argc, char **argv, void *context);
