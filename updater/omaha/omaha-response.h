@@ -33,8 +33,8 @@ typedef struct {
 
 typedef struct OmahaResponse {
     OmahaVerdict verdict;
-    const char *app_status;    /* "ok", "error-maxUpdatesPerPeriodLimitReached", ... */
-    const char *check_status;  /* updatecheck@status */
+    const char *app_status;     /* "ok", "error-maxUpdatesPerPeriodLimitReached", ... */
+    const char *check_status;   /* updatecheck@status */
     uint64_t poll_interval_sec; /* PollInterval; 0 when absent */
     /* The rest only with OMAHA_UPDATE. */
     const char *version;          /* manifest@version; "" when absent */
@@ -42,16 +42,26 @@ typedef struct OmahaResponse {
     size_t n_urls;                /* at least 1 */
     const OmahaPackage *packages; /* the first is the payload */
     size_t n_packages;
-    Sha256 payload_sha256; /* the postinstall action's, of the whole payload file */
-    uint64_t metadata_size_bytes;           /* MetadataSize; 0 when absent */
-    const char *metadata_signature_base64;  /* MetadataSignatureRsa; "" when absent */
+    Sha256 payload_sha256;                 /* the postinstall action's, of the whole payload file */
+    uint64_t metadata_size_bytes;          /* MetadataSize; 0 when absent */
+    const char *metadata_signature_base64; /* MetadataSignatureRsa; "" when absent */
     bool is_delta;
     bool disables_backoff;
     unsigned max_failures_per_url; /* MaxFailureCountPerUrl, 10 */
 } OmahaResponse;
 
 /* Reads n_bytes at data (borrowed) for app_id (compared without braces and case; the only app is
- * taken whatever its id). Returns UPDATE_OK, UPDATE_ERROR_EMPTY_RESPONSE, UPDATE_ERROR_XML,
+ * taken whatever its id). Of updatechecks, manifests and postinstall actions in one app the first
+ * counts; URLs and packages beyond the bounds are left out, and so are further packages that are
+ * not usable.
+ *
+ * app@status other than "ok" is OMAHA_NOT_NOW, and so is an updatecheck@status "error-...". An
+ * offer must have: URLs of http or https in printable ASCII; a first package of 1 byte to 1 TiB,
+ * whose name is a path below the URL (it may have '/', but no empty, "." or ".." segment, no
+ * blank, '\' or '#'); a SHA-256 of it from the postinstall action or the package, the same if both
+ * have one; a valid version or none.
+ *
+ * Returns UPDATE_OK, and with `error`: UPDATE_ERROR_EMPTY_RESPONSE, UPDATE_ERROR_XML,
  * UPDATE_ERROR_ENTITY, UPDATE_ERROR_RESPONSE, UPDATE_ERROR_GENERIC (memory). */
 UpdateError omaha_response_parse(const char *data, size_t n_bytes, const char *app_id,
         OmahaResponse **ret_response, ErrorText *error);
