@@ -9,17 +9,20 @@
 typedef struct OmahaExchange OmahaExchange;
 
 typedef struct {
-    UpdateError code;               /* UPDATE_OK, 2000 + status, UPDATE_ERROR_OMAHA_REQUEST, ... */
-    const char *error;              /* in words, "" when OK; borrowed */
-    unsigned http_status;           /* 0 when none came */
-    uint64_t retry_after_sec;       /* 0 when absent */
-    const OmahaResponse *response;  /* borrowed; NULL unless OK and an answer was asked for */
+    UpdateError code;              /* UPDATE_OK, 2000 + status, UPDATE_ERROR_OMAHA_REQUEST, ... */
+    const char *error;             /* in words, "" when OK; borrowed */
+    unsigned http_status;          /* 0 when none came */
+    uint64_t retry_after_sec;      /* 0 when absent */
+    const OmahaResponse *response; /* borrowed; NULL unless OK and an answer was asked for */
 } OmahaOutcome;
 
 /* Posts xml (copied) to url as text/xml; with wants_response the answer is parsed, without (events,
  * ping) only its HTTP status counts. Bounded: 30 s connect, 60 s in all, OMAHA_RESPONSE_MAX_BYTES.
  * client outlives the exchange. on_done: exactly once, never from inside _new, last; freeing the
- * exchange inside is allowed. Errors: -ENOMEM. */
+ * exchange inside is allowed. Does not block. Errors: -ENOMEM, errno of sd-event. What goes wrong
+ * later is the outcome's code: UPDATE_ERROR_OMAHA_REQUEST (bad URL or redirect, no answer, a cut
+ * one), UPDATE_ERROR_HTTP_BASE + status (other than 2xx), UPDATE_ERROR_RESPONSE (too long), and
+ * what omaha_response_parse returns. */
 int omaha_exchange_new(HttpClient *client, const char *url, const char *xml, const char *app_id,
         bool wants_response,
         void (*on_done)(OmahaExchange *exchange, const OmahaOutcome *outcome, void *userdata),

@@ -23,7 +23,7 @@ typedef enum {
 typedef struct {
     OmahaEventType type;
     OmahaEventResult result;
-    unsigned error_code;                          /* sent when result is ERROR or DEFERRED */
+    unsigned error_code;        /* sent when result is ERROR or DEFERRED */
     char previous_version[129]; /* sent with SUCCESS_REBOOT, "" in steady state */
 } OmahaEvent;
 
@@ -46,12 +46,12 @@ typedef struct {
 /* A check: ping, updatecheck and the events (the steady-state 3/2 when n_events is 0). *ret_xml is
  * new. What a value holds that XML cannot carry (bytes that are not UTF-8, control characters) is
  * sent as U+FFFD, for a machine with an odd name must get its updates too. Errors: -ENOMEM. */
-int omaha_request_check(const OmahaIdentity *identity, const OmahaEvent *events, size_t n_events,
-        char **ret_xml);
+int omaha_request_check(
+        const OmahaIdentity *identity, const OmahaEvent *events, size_t n_events, char **ret_xml);
 
 /* Events alone. Errors: as above. */
-int omaha_request_events(const OmahaIdentity *identity, const OmahaEvent *events, size_t n_events,
-        char **ret_xml);
+int omaha_request_events(
+        const OmahaIdentity *identity, const OmahaEvent *events, size_t n_events, char **ret_xml);
 
 /* A ping alone, while a reboot is pending. Errors: as above. */
 int omaha_request_ping(const OmahaIdentity *identity, char **ret_xml);
