@@ -12,19 +12,23 @@
  * not do is an error that names file, line and what would do. */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/cleanup.h"
 #include "common/error-text.h"
 
-#define CONFIG_MACHINE_FILE "etc/" FLIPSIDE_OS "/update.conf"
+#define CONFIG_MACHINE_FOLDER "etc/" FLIPSIDE_OS
+#define CONFIG_MACHINE_FILE CONFIG_MACHINE_FOLDER "/update.conf"
 #define CONFIG_IMAGE_FILE "usr/share/" FLIPSIDE_OS "/update.conf"
 #define CONFIG_RELEASE_FILE "usr/share/" FLIPSIDE_OS "/release"
+#define CONFIG_RELEASE_PREFIX FLIPSIDE_OS_UPPER "_RELEASE_"
 
 typedef struct Config {
     /* update_engine's keys */
     char *group;             /* GROUP, "stable" */
-    char *server;            /* SERVER, an http(s) URL; NULL when "disabled" or not set */
+    char *server;            /* SERVER, an http(s) URL; NULL when "disabled" or not set: then
+                              * server_file tells which */
     char *machine_alias;     /* MACHINE_ALIAS, "" */
     char *download_user;     /* DOWNLOAD_USER, NULL */
     char *download_password; /* DOWNLOAD_PASSWORD, NULL */
@@ -32,24 +36,39 @@ typedef struct Config {
     char *board;             /* <OS>_RELEASE_BOARD, "" */
     char *app_id;            /* <OS>_RELEASE_APPID, update_engine's default with braces */
     /* ours */
-    char *product;       /* <OS>_RELEASE_PRODUCT, FLIPSIDE_OS: payloads must be for it */
-    bool allow_downgrade;          /* ALLOW_DOWNGRADE=yes|no */
-    unsigned boot_tries;           /* BOOT_TRIES=1..15, 3 */
-    uint64_t poll_interval_usec;   /* POLL_INTERVAL=SECONDS, 45 min; 60 s to 24 h */
-    uint64_t first_check_usec;     /* FIRST_CHECK=SECONDS after start, 7 min; 0 to 24 h */
-    unsigned poll_jitter_percent;  /* POLL_JITTER=PERCENT of the wait, both ways, 0..50, 11 */
-    char *server_file;  /* which file said SERVER, for messages; NULL */
-    char *group_file;   /* which file said GROUP; NULL */
+    char *product;                /* <OS>_RELEASE_PRODUCT, FLIPSIDE_OS: payloads must be for it */
+    bool allow_downgrade;         /* ALLOW_DOWNGRADE=yes|no */
+    unsigned boot_tries;          /* BOOT_TRIES=1..15, 3 */
+    uint64_t poll_interval_usec;  /* POLL_INTERVAL=SECONDS, 45 min; 60 s to 24 h */
+    uint64_t first_check_usec;    /* FIRST_CHECK=SECONDS after start, 7 min; 0 to 24 h */
+    unsigned poll_jitter_percent; /* POLL_JITTER=PERCENT of the wait, both ways, 0..50, 11 */
+    const char *server_file;      /* which file said SERVER, for messages; static; NULL: none */
+    const char *group_file;       /* the same of GROUP */
 } Config;
 
-/* root_fd: the folder that stands for "/". Files that do not exist are skipped. Keys of locksmith
- * (REBOOT_STRATEGY, LOCKSMITHD_*) and PCR_POLICY_SERVER are known and left alone. Blocks.
- * Errors: -EINVAL with `error`, -ENOMEM, errno of open and read. */
+typedef enum { CONFIG_MACHINE, CONFIG_IMAGE, CONFIG_RELEASE, CONFIG_N_LAYERS } ConfigLayer;
+
+typedef struct {
+    const char *text; /* NULL when empty */
+    size_t n_bytes;
+} ConfigText;
+
+/* The configuration that the three files' texts (borrowed) make. Every line is checked, also those
+ * that another file overrides. Keys of locksmith (REBOOT_STRATEGY, LOCKSMITHD_*) and
+ * PCR_POLICY_SERVER are known and left alone; the release file may hold any <OS>_RELEASE_ key.
+ * Pure. Errors: -EINVAL with `error`, -ENOMEM. */
+int config_parse(
+        const ConfigText texts[static CONFIG_N_LAYERS], Config **ret_config, ErrorText *error);
+
+/* The same from the files. root_fd: the folder that stands for "/". Files that do not exist are
+ * skipped. Blocks.
+ * Errors: -EINVAL with `error`, -ENOMEM, errno of open and read with `error`. */
 int config_load(int root_fd, Config **ret_config, ErrorText *error);
 void config_free(Config *config);
 DEFINE_CLEANUP(Config *, config_free);
 
-/* Sets one key of the machine's file atomically and keeps every other line; makes the file (and
- * its folder) when there is none. The result is checked as config_load would before it is written.
- * Blocks. Errors: -EINVAL with `error`, -EROFS and other errno. */
+/* Sets one key of the machine's file atomically and keeps every other line, mode and owner; makes
+ * the file (and its folder) when there is none. The result is checked as config_load would before
+ * it is written; nothing is written when any of the files would not load.
+ * Blocks. Errors: -EINVAL with `error`, -ENOMEM, -EROFS and other errno with `error`. */
 int config_set(int root_fd, const char *key, const char *value, ErrorText *error);
