@@ -26,6 +26,7 @@ ALLOWED = {
     "updater/config": ["common", "updater/update-error.h"],
     "updater/omaha": ["common", "updater/update-error.h"],
     "updater/payload": ["common", "verity", "updater/update-error.h"],
+    "updater/payload-tool": ["common", "verity", "updater/payload", "updater/update-error.h"],
     "updater/install": ["common", "partitions", "verity", "updater/config", "updater/omaha",
                         "updater/payload", "updater/update-error.h"],
     "updater/engine": ["common", "partitions", "verity", "updater/config", "updater/omaha",

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """omaha-server over real HTTP: what it offers, reports and serves, how it misbehaves when told to,
-and that hostile requests get a 4xx.  OMAHA_SERVER in the environment names the program."""
+and that hostile requests get a 4xx."""
 import base64
 import contextlib
 import hashlib
@@ -19,7 +19,9 @@ import unittest
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
-PROGRAM = os.environ.get("OMAHA_SERVER", "omaha-server")
+from lab import main, program
+
+PROGRAM = program("omaha-server")
 APP_ID = "{e96281a6-d1af-4bde-9a0a-97b76e56dc57}"
 CHECK = '<ping active="1"></ping><updatecheck></updatecheck>'
 DEADLINE_SEC = 20
@@ -530,4 +532,4 @@ class Verbs(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()
