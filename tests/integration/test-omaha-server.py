@@ -264,8 +264,9 @@ class Payloads(OmahaServerTest):
 
     def test_requests_are_reported(self):
         self.get(Range="bytes=10-19")
+        part, = self.server.reports("payload", 1)
         self.get("/payload/7.0.0/payload")
-        part, missing = self.server.reports("payload", 2)
+        missing = self.server.reports("payload", 2)[1]
         for report in (part, missing):
             self.assertAlmostEqual(report.pop("time"), time.time(), delta=60)
         self.assertEqual(part, {
