@@ -161,8 +161,8 @@ START_TEST(a_damaged_file_is_set_aside)
             "{\"events\": [{\"type\":4,\"result\":1,\"error_code\":0,\"previous_version\":\"\"}]}",
             "{\"events\": [{\"type\":3,\"result\":5,\"error_code\":0,\"previous_version\":\"\"}]}",
             "{\"events\": [{\"type\":3,\"result\":0,\"error_code\":-1,\"previous_version\":\"\"}]}",
-            "{\"events\": [{\"type\":3,\"result\":0,\"error_code\":4294967296,"
-            "\"previous_version\":\"\"}]}",
+            ("{\"events\": [{\"type\":3,\"result\":0,\"error_code\":4294967296,"
+             "\"previous_version\":\"\"}]}"),
             "{\"events\": [{\"type\":3,\"result\":2,\"error_code\":0,\"previous_version\":\"a b\"}]}",
     };
     for (size_t i = 0; i < ELEMENTS(texts); i++) {
