@@ -9,6 +9,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
+#include <openssl/x509.h>
 #include <string.h>
 
 #include "common/fd-io.h"
@@ -48,16 +49,6 @@ size_t key_ring_n_keys(const KeyRing *ring)
     return ring->n_keys;
 }
 
-/* Takes the place of OpenSSL's prompt on the terminal. */
-static int no_passphrase(char *buffer, int n_bytes, int is_writing, void *userdata)
-{
-    (void)buffer;
-    (void)n_bytes;
-    (void)is_writing;
-    (void)userdata;
-    return -1;
-}
-
 static int check_key(const EVP_PKEY *key, const char *path, ErrorText *error)
 {
     int type = EVP_PKEY_get_base_id(key);
@@ -72,13 +63,35 @@ static int check_key(const EVP_PKEY *key, const char *path, ErrorText *error)
     return 0;
 }
 
+/* The next public key of the PEM text in bio, new; NULL with an error in OpenSSL's queue, which is
+ * PEM_R_NO_START_LINE at the text's end. (PEM_read_bio_PUBKEY says DECODER_unsupported at the end
+ * and for a damaged key alike.) */
+static EVP_PKEY *read_key(BIO *bio)
+{
+    char *name = NULL, *header = NULL;
+    unsigned char *data = NULL;
+    long n_bytes = 0;
+    EVP_PKEY *key = NULL;
+    if (PEM_read_bio(bio, &name, &header, &data, &n_bytes) == 1) {
+        const unsigned char *at = data;
+        if (strcmp(name, PEM_STRING_PUBLIC) == 0)
+            key = d2i_PUBKEY(NULL, &at, n_bytes);
+        if (!key)
+            ERR_raise(ERR_LIB_X509, X509_R_PUBLIC_KEY_DECODE_ERROR);
+    }
+    OPENSSL_free(name);
+    OPENSSL_free(header);
+    OPENSSL_free(data);
+    return key;
+}
+
 /* Adds every key of the PEM text in bio; *ret_n_found counts them. */
 static int add_keys(
         KeyRing *ring, BIO *bio, const char *path, size_t *ret_n_found, ErrorText *error)
 {
     size_t n_found = 0;
     for (;; n_found++) {
-        EVP_PKEY *key = PEM_read_bio_PUBKEY(bio, NULL, no_passphrase, NULL);
+        EVP_PKEY *key = read_key(bio);
         if (!key)
             break;
         int r = check_key(key, path, error);
