@@ -5,7 +5,9 @@
  * An operation on the event loop: network in the loop, disk and CPU work in worker threads, so the
  * loop stays free. What went before (a killed install of the same payload) is taken up again. */
 
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
@@ -29,10 +31,13 @@ const char *install_phase_text(InstallPhase phase);
 
 typedef struct {
     InstallPhase phase;
-    uint64_t n_bytes_done;    /* of the payload in STARTING and DOWNLOADING, of the slot in VERIFYING */
+    uint64_t
+            n_bytes_done; /* of the payload in STARTING and DOWNLOADING, of the slot in VERIFYING */
     uint64_t n_bytes_total;   /* 0 while unknown */
     uint64_t n_bytes_fetched; /* over the network or out of the file, in this run */
     const char *version;      /* of the payload; "" before the manifest is known */
+    const char *warning;      /* what goes wrong without stopping the install (the checkpoint cannot
+                                 be written): one line, "" for none; once set it stays */
 } InstallProgress;
 
 /* What a slot holds, as it was proven; kept so that a rollback can prove it again. */
@@ -48,48 +53,52 @@ typedef struct {
 } SlotContent;
 
 typedef struct {
-    UpdateError code; /* UPDATE_OK: the slot is flipped */
-    const char *error; /* one line; "" when OK; borrowed */
-    bool is_url_fault; /* another copy of the payload might do */
+    UpdateError code;           /* UPDATE_OK: the slot is flipped */
+    const char *error;          /* one line; "" when OK; borrowed */
+    bool is_url_fault;          /* another copy of the payload might do */
     const SlotContent *content; /* of the target; NULL unless OK; borrowed */
     uint64_t n_bytes_fetched;
 } InstallResult;
 
+/* All are called in the loop's thread; only inside on_done may the install be freed. */
 typedef struct {
+    /* At every change of phase and five times a second; may be NULL. */
     void (*on_progress)(Install *install, const InstallProgress *progress, void *userdata);
     /* The metadata holds: called once, before the target is touched. A negative errno refuses the
      * install (UPDATE_ERROR_GENERIC with error). May be NULL. */
     int (*on_accepted)(Install *install, const char *version, void *userdata, ErrorText *error);
     /* The slot is proven and the flip is next: the last moment to put on the disk what must be
      * known after it (promise 8). A negative errno stops the flip. May be NULL. */
-    int (*on_commit)(Install *install, const SlotContent *content, void *userdata, ErrorText *error);
+    int (*on_commit)(
+            Install *install, const SlotContent *content, void *userdata, ErrorText *error);
     /* Exactly once, never from inside _new, last; freeing the install inside is allowed. */
     void (*on_done)(Install *install, const InstallResult *result, void *userdata);
 } InstallHandlers;
 
 typedef struct {
-    const char *disk_path;     /* block device or image */
-    const char *running_label; /* this slot is never written; NULL only when none runs from disk_path
+    const char *disk_path; /* block device or image */
+    const char
+            *running_label;   /* this slot is never written; NULL only when none runs from disk_path
                                   and target_label says which one to write */
-    const char *target_label;  /* NULL: the one slot of the disk that does not run */
+    const char *target_label; /* NULL: the one slot of the disk that does not run */
     /* Either urls or file_path. */
-    const char *const *urls;   /* tried in order from first_url on, each again after cuts */
+    const char *const *urls; /* tried in order from first_url on, each again after cuts */
     size_t n_urls;
     size_t first_url;
     unsigned max_failures_per_url; /* 0: 10 */
-    const char *file_path;     /* a local payload */
-    const char *user, *password; /* for https downloads; may be NULL */
-    uint64_t payload_bytes;    /* as Omaha said; 0: not known */
+    const char *file_path;         /* a local payload */
+    const char *user, *password;   /* for https downloads; may be NULL */
+    uint64_t payload_bytes;        /* as Omaha said; 0: not known */
     bool has_payload_sha256;
-    Sha256 payload_sha256;     /* as Omaha said */
+    Sha256 payload_sha256;       /* as Omaha said */
     const char *offered_version; /* as Omaha said: the payload's must be the same; NULL: any */
     const char *key_dir;
     const char *product;
     const char *running_version;
     bool allow_downgrade;
     unsigned boot_tries;
-    int state_fd; /* folder for the checkpoint and the kept metadata (borrowed) */
-    unsigned n_threads; /* 0: one per processor, at most 4 */
+    int state_fd;              /* folder for the checkpoint and the kept metadata (borrowed) */
+    unsigned n_threads;        /* 0: one per processor, at most 4 */
     uint64_t retry_delay_usec; /* between tries of a URL; 0: 2 s, doubled up to 60 s */
 } InstallOptions;
 

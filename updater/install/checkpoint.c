@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The file is one fixed record that ends in its own SHA-256, so that a torn or foreign file is no
+ * checkpoint. The digest guards against accidents only: a checkpoint is a hint about what need
+ * not be fetched again, and the slot is read back and proven whatever it said. */
+
+#include "updater/install/checkpoint.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "common/atomic-file.h"
+#include "common/bytes.h"
+#include "common/fd-io.h"
+#include "updater/payload/payload-header.h"
+
+#define CHECKPOINT_FILE "checkpoint"
+#define METADATA_FILE "metadata"
+#define METADATA_MAX_BYTES \
+    (PAYLOAD_HEADER_BYTES + PAYLOAD_MANIFEST_MAX_BYTES + PAYLOAD_METADATA_SIGNATURE_MAX_BYTES)
+
+static const char record_magic[8] = "FlipCkp1";
+
+typedef struct {
+    char magic[8];
+    Sha256 metadata;
+    Sha256 source;
+    Sha256 disk;
+    Guid target;
+    Le64 next_operation;
+    Sha256 digest; /* of all before */
+} CheckpointRecord;
+
+static_assert(offsetof(CheckpointRecord, next_operation) == 120, "layout of the file");
+static_assert(sizeof(CheckpointRecord) == 160, "layout of the file");
+
+static Sha256 record_digest(const CheckpointRecord *record)
+{
+    return sha256_of(record, offsetof(CheckpointRecord, digest));
+}
+
+int checkpoint_save(int state_fd, const Checkpoint *checkpoint)
+{
+    CheckpointRecord record = {
+            .metadata = checkpoint->metadata,
+            .source = checkpoint->source,
+            .disk = checkpoint->disk,
+            .target = checkpoint->target,
+            .next_operation = le64(checkpoint->next_operation),
+    };
+    memcpy(record.magic, record_magic, sizeof(record.magic));
+    record.digest = record_digest(&record);
+    return atomic_file_write(state_fd, CHECKPOINT_FILE, &record, sizeof(record), 0600);
+}
+
+int checkpoint_load(int state_fd, Checkpoint *ret_checkpoint)
+{
+    _cleanup_free_ char *data = NULL;
+    size_t n_bytes;
+    int r = fd_read_file(state_fd, CHECKPOINT_FILE, sizeof(CheckpointRecord), &data, &n_bytes);
+    if (r == -EFBIG)
+        return -EBADMSG;
+    if (r < 0)
+        return r;
+    CheckpointRecord record;
+    if (n_bytes != sizeof(record))
+        return -EBADMSG;
+    memcpy(&record, data, sizeof(record));
+    Sha256 digest = record_digest(&record);
+    if (memcmp(record.magic, record_magic, sizeof(record.magic)) != 0 ||
+            !sha256_equal(&digest, &record.digest))
+        return -EBADMSG;
+    *ret_checkpoint = (Checkpoint){
+            .metadata = record.metadata,
+            .source = record.source,
+            .disk = record.disk,
+            .target = record.target,
+            .next_operation = le64_get(record.next_operation),
+    };
+    return 0;
+}
+
+int checkpoint_save_metadata(int state_fd, const uint8_t *data, size_t n_bytes)
+{
+    return atomic_file_write(state_fd, METADATA_FILE, data, n_bytes, 0600);
+}
+
+int checkpoint_load_metadata(int state_fd, uint8_t **ret_data, size_t *ret_n_bytes)
+{
+    char *data;
+    int r = fd_read_file(state_fd, METADATA_FILE, METADATA_MAX_BYTES, &data, ret_n_bytes);
+    if (r < 0)
+        return r;
+    *ret_data = (uint8_t *)data;
+    return 0;
+}
+
+int checkpoint_remove(int state_fd)
+{
+    int r = atomic_file_remove(state_fd, CHECKPOINT_FILE);
+    int q = atomic_file_remove(state_fd, METADATA_FILE);
+    return r < 0 ? r : q;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What a killed install leaves for the next one: how far the target is written, and the metadata
+ * that says with what. Two files in the state folder. All calls block. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/cleanup.h"
+#include "common/sha256.h"
+#include "partitions/guid.h"
+
+/* What must be the same for a checkpoint to count, and what it then says. */
+typedef struct {
+    Sha256 metadata;         /* of the payload's signed metadata (header and manifest) */
+    Sha256 source;           /* of what named the payload: its digest, or else its URLs */
+    Sha256 disk;             /* of the disk's path */
+    Guid target;             /* PARTUUID of the slot */
+    uint64_t next_operation; /* all before it are in the target and on the disk */
+} Checkpoint;
+
+/* Replaces the checkpoint. The data that it vouches for has been synced before.
+ * Errors: errno; the old one then stays. */
+int checkpoint_save(int state_fd, const Checkpoint *checkpoint);
+
+/* Errors: -ENOENT, -EBADMSG when it is not whole, errno. */
+int checkpoint_load(int state_fd, Checkpoint *ret_checkpoint);
+
+/* Keeps the metadata of a payload as it came: header, manifest, signature. Errors: errno. */
+int checkpoint_save_metadata(int state_fd, const uint8_t *data, size_t n_bytes);
+
+/* *ret_data is new; nothing of it has been checked. Errors: -ENOENT, -EFBIG, -ENOMEM, errno. */
+int checkpoint_load_metadata(int state_fd, uint8_t **ret_data, size_t *ret_n_bytes);
+
+/* Removes both files; the checkpoint first. Errors: errno. */
+int checkpoint_remove(int state_fd);

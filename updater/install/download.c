@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Where a byte belongs is told by its offset alone: metadata, blobs, payload signature. While the
+ * metadata is checked and the slot prepared, and while the pipeline is full, nothing is taken and
+ * the transfer pauses; so a fresh install is one request from the first byte to the last. After
+ * a resume each run of missing blobs is a request. */
+
+#include "updater/install/download.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "updater/install/fetch.h"
+
+typedef enum {
+    STAGE_METADATA,
+    STAGE_HOLDING, /* the metadata is here, blobs are not wanted yet */
+    STAGE_BLOBS,
+} Stage;
+
+struct Download {
+    InstallWork *work;
+    FetchOptions fetch_options;
+    Fetch *fetch;
+    void (*on_change)(void *userdata);
+    void *userdata;
+
+    Stage stage;
+    uint8_t start[PAYLOAD_HEADER_BYTES];
+    size_t n_metadata_bytes; /* that have come */
+    Pipeline *pipeline;
+    size_t n_signature_bytes; /* that have come */
+    UpdateError code;
+    ErrorText error;
+};
+
+static void fail(Download *download, UpdateError code)
+{
+    if (download->code == UPDATE_OK)
+        download->code = code;
+}
+
+/* --- metadata ---------------------------------------------------------------------------- */
+
+/* The header is whole: makes room for the metadata, which it bounds. */
+static UpdateError begin_metadata(Download *download)
+{
+    PayloadHeader header;
+    UpdateError code = payload_header_parse(download->start, &header, &download->error);
+    if (code != UPDATE_OK)
+        return code;
+    uint64_t total = fetch_total_bytes(download->fetch);
+    if (total != 0 && header.n_metadata_bytes > total) {
+        error_say(&download->error, 0,
+                "the payload has %" PRIu64 " bytes, its metadata alone %" PRIu64, total,
+                header.n_metadata_bytes);
+        return UPDATE_ERROR_PAYLOAD_SIZE;
+    }
+    InstallWork *work = download->work;
+    work->raw = malloc((size_t)header.n_metadata_bytes);
+    if (!work->raw) {
+        error_say(&download->error, 0, "not enough memory for the payload's metadata");
+        return UPDATE_ERROR_GENERIC;
+    }
+    work->n_raw_bytes = (size_t)header.n_metadata_bytes;
+    memcpy(work->raw, download->start, sizeof(download->start));
+    return UPDATE_OK;
+}
+
+static size_t take_header(Download *download, const uint8_t *data, size_t n_bytes)
+{
+    size_t n = MIN(n_bytes, sizeof(download->start) - download->n_metadata_bytes);
+    memcpy(download->start + download->n_metadata_bytes, data, n);
+    download->n_metadata_bytes += n;
+    if (download->n_metadata_bytes < sizeof(download->start))
+        return n;
+    UpdateError code = begin_metadata(download);
+    if (code != UPDATE_OK) {
+        fail(download, code);
+        download->on_change(download->userdata);
+    }
+    return n;
+}
+
+static size_t take_metadata(Download *download, const uint8_t *data, size_t n_bytes)
+{
+    size_t n_taken = 0;
+    if (!download->work->raw)
+        n_taken = take_header(download, data, n_bytes);
+    InstallWork *work = download->work;
+    if (!work->raw)
+        return n_taken;
+    size_t n = MIN(n_bytes - n_taken, work->n_raw_bytes - download->n_metadata_bytes);
+    memcpy(work->raw + download->n_metadata_bytes, data + n_taken, n);
+    download->n_metadata_bytes += n;
+    if (download_has_metadata(download)) {
+        download->stage = STAGE_HOLDING;
+        download->on_change(download->userdata);
+    }
+    return n_taken + n;
+}
+
+/* --- blobs ------------------------------------------------------------------------------- */
+
+static uint64_t blobs_at(const Download *download)
+{
+    return download->work->metadata.header.n_metadata_bytes;
+}
+
+static uint64_t signature_at(const Download *download)
+{
+    return blobs_at(download) + download->work->metadata.manifest->signatures_offset_bytes;
+}
+
+static size_t take_signature(Download *download, const uint8_t *data, size_t n_bytes)
+{
+    size_t n_wanted = (size_t)download->work->metadata.manifest->n_signatures_bytes;
+    size_t n = MIN(n_bytes, n_wanted - download->n_signature_bytes);
+    memcpy(download->work->signature + download->n_signature_bytes, data, n);
+    download->n_signature_bytes += n;
+    return n;
+}
+
+static size_t take_blobs(
+        Download *download, uint64_t offset_bytes, const uint8_t *data, size_t n_bytes)
+{
+    size_t n_taken = 0;
+    uint64_t signature = signature_at(download);
+    if (offset_bytes < signature) {
+        size_t n = (size_t)MIN(signature - offset_bytes, (uint64_t)n_bytes);
+        n_taken = pipeline_take(download->pipeline, data, n);
+        if (n_taken < n)
+            return n_taken;
+    }
+    if (n_taken < n_bytes)
+        n_taken += take_signature(download, data + n_taken, n_bytes - n_taken);
+    return n_taken;
+}
+
+/* --- the fetch's side -------------------------------------------------------------------- */
+
+static size_t on_data(
+        Fetch *fetch, uint64_t offset_bytes, const uint8_t *data, size_t n_bytes, void *userdata)
+{
+    (void)fetch;
+    Download *download = userdata;
+    if (download->code != UPDATE_OK)
+        return 0;
+    switch (download->stage) {
+    case STAGE_METADATA:
+        return take_metadata(download, data, n_bytes);
+    case STAGE_HOLDING:
+        return 0;
+    case STAGE_BLOBS:
+        return take_blobs(download, offset_bytes, data, n_bytes);
+    }
+    return 0;
+}
+
+static void drop_metadata(Download *download)
+{
+    free(download->work->raw);
+    download->work->raw = NULL;
+    download->work->n_raw_bytes = 0;
+    download->n_metadata_bytes = 0;
+}
+
+static uint64_t on_rewind(Fetch *fetch, uint64_t offset_bytes, void *userdata)
+{
+    (void)fetch;
+    Download *download = userdata;
+    switch (download->stage) {
+    case STAGE_METADATA:
+        drop_metadata(download);
+        return 0;
+    case STAGE_HOLDING:
+        return offset_bytes;
+    case STAGE_BLOBS:
+        if (offset_bytes >= signature_at(download)) {
+            download->n_signature_bytes = 0;
+            return signature_at(download);
+        }
+        return MIN(offset_bytes, blobs_at(download) + pipeline_rewind(download->pipeline));
+    }
+    return offset_bytes;
+}
+
+static void on_fetch_done(Fetch *fetch, UpdateError code, const char *error, void *userdata)
+{
+    Download *download = userdata;
+    if (code == UPDATE_OK && download->stage == STAGE_METADATA) {
+        error_say(&download->error, 0, "the payload ends after %" PRIu64 " bytes",
+                fetch_total_bytes(fetch));
+        code = UPDATE_ERROR_PAYLOAD_SIZE;
+    } else if (code != UPDATE_OK) {
+        error_say(&download->error, 0, "%s", error);
+    }
+    fail(download, code);
+    download->on_change(download->userdata);
+}
+
+static const FetchHandlers fetch_handlers = {
+        .on_data = on_data,
+        .on_rewind = on_rewind,
+        .on_done = on_fetch_done,
+};
+
+/* --- the owner's side -------------------------------------------------------------------- */
+
+int download_new(sd_event *event, HttpClient *http, InstallWork *work,
+        void (*on_change)(void *userdata), void *userdata, Download **ret_download)
+{
+    _cleanup_(download_freep) Download *download = calloc(1, sizeof(*download));
+    if (!download)
+        return -ENOMEM;
+    download->work = work;
+    download->on_change = on_change;
+    download->userdata = userdata;
+    download->code = UPDATE_OK;
+    const InstallOptions *options = work->options;
+    download->fetch_options = (FetchOptions){
+            .urls = options->urls,
+            .n_urls = options->n_urls,
+            .first_url = options->first_url,
+            .max_failures_per_url = options->max_failures_per_url,
+            .retry_delay_usec = options->retry_delay_usec,
+            .user = options->user,
+            .password = options->password,
+            .total_bytes = options->payload_bytes,
+    };
+    int r = fetch_new(
+            event, http, &download->fetch_options, &fetch_handlers, download, &download->fetch);
+    if (r < 0)
+        return r;
+    *ret_download = TAKE_PTR(download);
+    return 0;
+}
+
+void download_free(Download *download)
+{
+    if (!download)
+        return;
+    fetch_free(download->fetch);
+    free(download);
+}
+
+void download_start_metadata(Download *download)
+{
+    download->stage = STAGE_METADATA;
+    fetch_start(download->fetch, 0, FETCH_END_OF_FILE);
+}
+
+bool download_has_metadata(const Download *download)
+{
+    return download->work->raw && download->n_metadata_bytes == download->work->n_raw_bytes;
+}
+
+/* The next range that is lacking; false when there is none. */
+static bool next_range(const Download *download, uint64_t *ret_first, uint64_t *ret_end)
+{
+    const InstallWork *work = download->work;
+    uint64_t first, end;
+    if (pipeline_next_run(download->pipeline, &first, &end)) {
+        *ret_first = blobs_at(download) + first;
+        *ret_end = work->digest ? work->metadata.n_payload_bytes : blobs_at(download) + end;
+        return true;
+    }
+    if (download_is_complete(download))
+        return false;
+    *ret_first = signature_at(download) + download->n_signature_bytes;
+    *ret_end = work->metadata.n_payload_bytes;
+    return true;
+}
+
+void download_start_blobs(Download *download, Pipeline *pipeline)
+{
+    download->stage = STAGE_BLOBS;
+    download->pipeline = pipeline;
+    uint64_t total = fetch_total_bytes(download->fetch);
+    uint64_t expected = download->work->metadata.n_payload_bytes;
+    if (total != 0 && total != expected) {
+        error_say(&download->error, 0,
+                "the payload has %" PRIu64 " bytes, its manifest says %" PRIu64, total, expected);
+        fail(download, UPDATE_ERROR_PAYLOAD_SIZE);
+        return;
+    }
+    fetch_set_end(download->fetch, expected);
+    download_pump(download);
+}
+
+void download_pump(Download *download)
+{
+    if (download->code != UPDATE_OK || download->stage != STAGE_BLOBS)
+        return;
+    uint64_t first, end;
+    if (!fetch_is_idle(download->fetch))
+        fetch_resume(download->fetch);
+    else if (next_range(download, &first, &end))
+        fetch_start(download->fetch, first, end);
+}
+
+bool download_is_complete(const Download *download)
+{
+    const InstallWork *work = download->work;
+    return !work->digest ||
+           download->n_signature_bytes == work->metadata.manifest->n_signatures_bytes;
+}
+
+UpdateError download_failure(const Download *download, const char **ret_error)
+{
+    *ret_error = download->error.line;
+    return download->code;
+}
+
+uint64_t download_n_bytes(const Download *download)
+{
+    return fetch_n_bytes(download->fetch);
+}
+
+void download_metadata_progress(
+        const Download *download, uint64_t *ret_n_bytes, uint64_t *ret_n_total_bytes)
+{
+    *ret_n_bytes = download->n_metadata_bytes;
+    *ret_n_total_bytes = fetch_total_bytes(download->fetch);
+}

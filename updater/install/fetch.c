@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* A range is fetched by one request after another, each for what is still missing.
+ *
+ * Which file it is: the first answer of a URL tells its strong ETag, and further requests to that
+ * URL carry it in If-Range (RFC 9110 section 13.1.5). A server that answers with the same ETag goes
+ * on in the same file. In every other case (another URL, no ETag, the whole file because it has
+ * changed) the owner is asked from where it wants the data again: whole pieces that it has checked
+ * stay, half a piece is thrown away. A file of another length than known is not ours at all.
+ *
+ * What goes wrong counts against the URL: what another try may cure, up to max_failures_per_url in
+ * a row without progress; what it cannot (404, a wrong length), at once. Then the next URL has its
+ * turn. A server without ranges (200 for a range) is followed from its first byte, and what is
+ * not wanted of it is skipped. */
+
+#include "updater/install/fetch.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/backoff.h"
+
+#define MAX_FAILURES_DEFAULT 10
+#define RETRY_DELAY_DEFAULT_USEC (2 * USEC_PER_SEC)
+#define RETRY_DELAY_MAX_USEC USEC_PER_MINUTE
+#define PROGRESS_BYTES (256 * 1024) /* a request that brought as much was no failure in a row */
+#define ETAG_MAX_BYTES 256
+
+typedef enum {
+    FAULT_NONE,
+    FAULT_TRY_AGAIN, /* cut, timeout, 5xx */
+    FAULT_URL,       /* this URL will not do */
+} Fault;
+
+struct Fetch {
+    sd_event *event;
+    HttpClient *http;
+    const FetchOptions *options;
+    const FetchHandlers *handlers;
+    void *userdata;
+    uint64_t retry_delay_usec;
+    unsigned max_failures;
+    unsigned *n_failures; /* of each URL, in a row */
+    size_t url;
+
+    bool is_active;
+    uint64_t at_bytes; /* delivered up to here */
+    uint64_t end_bytes;
+    uint64_t total_bytes; /* 0: not known */
+    uint64_t n_bytes;
+
+    HttpRequest *request;
+    sd_event_source *timer; /* starts the next request */
+    bool is_paused;
+    uint64_t first_bytes;   /* of the request */
+    uint64_t body_at_bytes; /* where the next body byte lies in the file */
+    size_t n_taken_bytes;   /* of the piece that comes again after a pause */
+    uint64_t reached_bytes; /* the farthest that the range ever got ... */
+    uint64_t n_fresh_bytes; /* ... and how far this request moved it */
+    bool is_head_judged;
+    Fault fault;
+    UpdateError fault_code;
+    uint64_t retry_after_usec;
+    char etag[ETAG_MAX_BYTES]; /* of the file at url; "": not known or weak */
+    ErrorText error;
+};
+
+/* --- judging an answer ------------------------------------------------------------------- */
+
+static void set_fault(Fetch *fetch, Fault fault, UpdateError code)
+{
+    fetch->fault = fault;
+    fetch->fault_code = code;
+}
+
+static const char *current_url(const Fetch *fetch)
+{
+    return fetch->options->urls[fetch->url];
+}
+
+static bool is_worth_another_try(unsigned status)
+{
+    return status >= 500 || status == 408 || status == 425 || status == 429;
+}
+
+static void rewind_to(Fetch *fetch)
+{
+    uint64_t wanted = fetch->handlers->on_rewind(fetch, fetch->at_bytes, fetch->userdata);
+    fetch->at_bytes = MIN(wanted, fetch->at_bytes);
+}
+
+static bool is_strong(const char *etag)
+{
+    return etag[0] == '"' && strlen(etag) < ETAG_MAX_BYTES;
+}
+
+static void remember_etag(Fetch *fetch, const char *etag)
+{
+    fetch->etag[0] = '\0';
+    if (is_strong(etag))
+        memcpy(fetch->etag, etag, strlen(etag) + 1);
+}
+
+static bool judge_length(Fetch *fetch, const HttpHead *head)
+{
+    uint64_t total = head->status == 206 ? head->range_total
+                     : head->has_length  ? head->length_bytes
+                                         : 0;
+    if (total == 0)
+        return true;
+    if (fetch->total_bytes != 0 && total != fetch->total_bytes) {
+        error_say(&fetch->error, 0, "%s has %" PRIu64 " bytes where %" PRIu64 " are expected",
+                current_url(fetch), total, fetch->total_bytes);
+        set_fault(fetch, FAULT_URL, UPDATE_ERROR_PAYLOAD_SIZE);
+        return false;
+    }
+    if (fetch->end_bytes != FETCH_END_OF_FILE && total < fetch->end_bytes) {
+        error_say(&fetch->error, 0,
+                "%s ends after %" PRIu64 " bytes, at least %" PRIu64 " are expected",
+                current_url(fetch), total, fetch->end_bytes);
+        set_fault(fetch, FAULT_URL, UPDATE_ERROR_PAYLOAD_SIZE);
+        return false;
+    }
+    fetch->total_bytes = total;
+    return true;
+}
+
+/* Whether the answer goes on in the file that was begun. */
+static bool judge_identity(Fetch *fetch, const HttpHead *head)
+{
+    bool is_changed = fetch->etag[0] != '\0' && strcmp(fetch->etag, head->etag) != 0;
+    remember_etag(fetch, head->etag);
+    if (!is_changed)
+        return true;
+    if (head->status == 200) {
+        rewind_to(fetch);
+        return true;
+    }
+    error_say(&fetch->error, 0, "%s changed while it was fetched", current_url(fetch));
+    set_fault(fetch, FAULT_TRY_AGAIN, UPDATE_ERROR_TRANSFER);
+    return false;
+}
+
+/* Judges the head once; false with a fault when its body is of no use. */
+static bool judge_head(Fetch *fetch, const HttpHead *head)
+{
+    fetch->is_head_judged = true;
+    if (head->status != 200 && head->status != 206) {
+        error_say(&fetch->error, 0, "%s: the server answers with status %u", current_url(fetch),
+                head->status);
+        set_fault(fetch, is_worth_another_try(head->status) ? FAULT_TRY_AGAIN : FAULT_URL,
+                UPDATE_ERROR_TRANSFER);
+        fetch->retry_after_usec =
+                MIN(head->retry_after_sec, RETRY_DELAY_MAX_USEC / USEC_PER_SEC) * USEC_PER_SEC;
+        return false;
+    }
+    if (head->status == 206 && (!head->has_range || head->range_first != fetch->first_bytes)) {
+        error_say(&fetch->error, 0, "%s: the server answers with another range than asked for",
+                current_url(fetch));
+        set_fault(fetch, FAULT_URL, UPDATE_ERROR_TRANSFER);
+        return false;
+    }
+    fetch->body_at_bytes = head->status == 206 ? fetch->first_bytes : 0;
+    return judge_length(fetch, head) && judge_identity(fetch, head);
+}
+
+/* --- one request ------------------------------------------------------------------------- */
+
+static HttpFlow on_head(HttpRequest *request, const HttpHead *head, void *userdata)
+{
+    (void)request;
+    return judge_head(userdata, head) ? HTTP_GO_ON : HTTP_ABORT;
+}
+
+/* Takes what it can of a piece of the body; less than n_bytes: paused. */
+static size_t take_piece(Fetch *fetch, const uint8_t *data, size_t n_bytes)
+{
+    size_t n_skipped = 0;
+    if (fetch->body_at_bytes < fetch->at_bytes)
+        n_skipped = (size_t)MIN(fetch->at_bytes - fetch->body_at_bytes, (uint64_t)n_bytes);
+    fetch->body_at_bytes += n_skipped;
+    size_t n_wanted =
+            (size_t)MIN((uint64_t)(n_bytes - n_skipped), fetch->end_bytes - fetch->at_bytes);
+    if (n_wanted == 0)
+        return n_skipped;
+
+    size_t n = fetch->handlers->on_data(
+            fetch, fetch->at_bytes, data + n_skipped, n_wanted, fetch->userdata);
+    fetch->body_at_bytes += n;
+    fetch->at_bytes += n;
+    if (fetch->at_bytes > fetch->reached_bytes) {
+        fetch->n_fresh_bytes += fetch->at_bytes - fetch->reached_bytes;
+        fetch->reached_bytes = fetch->at_bytes;
+    }
+    return n_skipped + n;
+}
+
+static HttpFlow on_data(HttpRequest *request, const uint8_t *data, size_t n_bytes, void *userdata)
+{
+    (void)request;
+    Fetch *fetch = userdata;
+    /* After a pause the piece comes again, perhaps cut otherwise: what was taken is left out. */
+    size_t n_again = MIN(fetch->n_taken_bytes, n_bytes);
+    fetch->n_taken_bytes -= n_again;
+    if (n_again == n_bytes)
+        return HTTP_GO_ON;
+
+    size_t n = take_piece(fetch, data + n_again, n_bytes - n_again);
+    fetch->n_bytes += n;
+    if (fetch->at_bytes >= fetch->end_bytes && n_again + n < n_bytes)
+        return HTTP_ABORT; /* more than was asked for */
+    if (n_again + n == n_bytes)
+        return HTTP_GO_ON;
+    fetch->n_taken_bytes = n_again + n;
+    fetch->is_paused = true;
+    return HTTP_PAUSE;
+}
+
+static void on_request_done(HttpRequest *request, HttpResult result, const HttpHead *head,
+        const char *error, void *userdata);
+
+static const HttpHandlers request_handlers = {
+        .on_head = on_head,
+        .on_data = on_data,
+        .on_done = on_request_done,
+};
+
+static void finish(Fetch *fetch, UpdateError code)
+{
+    fetch->request = (http_request_free(fetch->request), NULL);
+    fetch->is_active = false;
+    fetch->handlers->on_done(fetch, code, fetch->error.line, fetch->userdata);
+}
+
+static void begin_request(Fetch *fetch)
+{
+    if (fetch->etag[0] == '\0')
+        rewind_to(fetch);
+    fetch->first_bytes = fetch->at_bytes;
+    fetch->n_taken_bytes = 0;
+    fetch->n_fresh_bytes = 0;
+    fetch->is_paused = false;
+    fetch->is_head_judged = false;
+    fetch->fault = FAULT_NONE;
+    fetch->retry_after_usec = 0;
+
+    bool is_bounded = fetch->end_bytes != FETCH_END_OF_FILE;
+    HttpRequestOptions options = {
+            .url = current_url(fetch),
+            .has_range = fetch->first_bytes > 0 ||
+                         (is_bounded && fetch->end_bytes != fetch->total_bytes),
+            .range_first = fetch->first_bytes,
+            .range_last = is_bounded ? fetch->end_bytes - 1 : UINT64_MAX,
+            .user = fetch->options->user,
+            .password = fetch->options->password,
+    };
+    if (options.has_range && fetch->etag[0] != '\0')
+        options.if_range = fetch->etag;
+    if (http_request_new(fetch->http, &options, &request_handlers, fetch, &fetch->request) < 0) {
+        error_say(&fetch->error, 0, "not enough memory to fetch the payload");
+        finish(fetch, UPDATE_ERROR_GENERIC);
+    }
+}
+
+/* --- after a request --------------------------------------------------------------------- */
+
+static void arm_timer(Fetch *fetch, uint64_t delay_usec)
+{
+    (void)sd_event_source_set_time_relative(fetch->timer, delay_usec);
+    (void)sd_event_source_set_enabled(fetch->timer, SD_EVENT_ONESHOT);
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    (void)source;
+    (void)usec;
+    begin_request(userdata);
+    return 0;
+}
+
+/* Makes the next URL that may still do the current one. */
+static bool next_url(Fetch *fetch)
+{
+    for (size_t i = 1; i < fetch->options->n_urls; i++) {
+        size_t url = (fetch->url + i) % fetch->options->n_urls;
+        if (fetch->n_failures[url] < fetch->max_failures) {
+            fetch->url = url;
+            fetch->etag[0] = '\0';
+            return true;
+        }
+    }
+    return false;
+}
+
+static void fail_request(Fetch *fetch)
+{
+    unsigned *n_failures = &fetch->n_failures[fetch->url];
+    if (fetch->n_fresh_bytes >= PROGRESS_BYTES)
+        *n_failures = 0;
+    *n_failures = fetch->fault == FAULT_URL ? fetch->max_failures : *n_failures + 1;
+    if (*n_failures < fetch->max_failures) {
+        uint64_t delay = backoff_usec(*n_failures, fetch->retry_delay_usec, RETRY_DELAY_MAX_USEC);
+        arm_timer(fetch, MAX(delay, fetch->retry_after_usec));
+    } else if (next_url(fetch)) {
+        arm_timer(fetch, 0);
+    } else {
+        finish(fetch, fetch->fault_code);
+    }
+}
+
+/* What a transfer's end means where the head was no fault. */
+static void judge_end(Fetch *fetch, HttpResult result, const char *error)
+{
+    switch (result) {
+    case HTTP_DONE:
+        if (fetch->at_bytes == fetch->total_bytes && fetch->end_bytes == FETCH_END_OF_FILE)
+            return;
+        error_say(&fetch->error, 0, "%s ended after %" PRIu64 " bytes", current_url(fetch),
+                fetch->at_bytes);
+        set_fault(fetch, FAULT_TRY_AGAIN, UPDATE_ERROR_TRANSFER);
+        return;
+    case HTTP_BAD_URL:
+    case HTTP_BAD_REDIRECT:
+    case HTTP_TOO_LARGE:
+        set_fault(fetch, FAULT_URL, UPDATE_ERROR_TRANSFER);
+        break;
+    case HTTP_NO_CONNECTION:
+    case HTTP_TIMED_OUT:
+    case HTTP_CUT:
+    case HTTP_ABORTED:
+    case HTTP_NO_MEMORY:
+        set_fault(fetch, FAULT_TRY_AGAIN, UPDATE_ERROR_TRANSFER);
+        break;
+    }
+    error_say(&fetch->error, 0, "%s: %s", current_url(fetch), error ? error : "cut");
+}
+
+static void on_request_done(HttpRequest *request, HttpResult result, const HttpHead *head,
+        const char *error, void *userdata)
+{
+    (void)request;
+    Fetch *fetch = userdata;
+    if (result == HTTP_DONE && !fetch->is_head_judged)
+        judge_head(fetch, head); /* an answer without a body */
+    /* The end of a file whose length nobody told. */
+    if (result == HTTP_DONE && fetch->fault == FAULT_NONE && fetch->total_bytes == 0)
+        fetch->total_bytes = fetch->at_bytes;
+    if (fetch->fault == FAULT_NONE && fetch->at_bytes < fetch->end_bytes)
+        judge_end(fetch, result, error);
+
+    fetch->request = (http_request_free(fetch->request), NULL);
+    if (fetch->fault == FAULT_NONE) {
+        fetch->n_failures[fetch->url] = 0;
+        finish(fetch, UPDATE_OK);
+    } else {
+        fail_request(fetch);
+    }
+}
+
+/* --- the object -------------------------------------------------------------------------- */
+
+int fetch_new(sd_event *event, HttpClient *http, const FetchOptions *options,
+        const FetchHandlers *handlers, void *userdata, Fetch **ret_fetch)
+{
+    _cleanup_(fetch_freep) Fetch *fetch = calloc(1, sizeof(*fetch));
+    if (!fetch)
+        return -ENOMEM;
+    fetch->event = sd_event_ref(event);
+    fetch->http = http;
+    fetch->options = options;
+    fetch->handlers = handlers;
+    fetch->userdata = userdata;
+    fetch->url = options->first_url % options->n_urls;
+    fetch->total_bytes = options->total_bytes;
+    fetch->max_failures =
+            options->max_failures_per_url ? options->max_failures_per_url : MAX_FAILURES_DEFAULT;
+    fetch->retry_delay_usec =
+            options->retry_delay_usec ? options->retry_delay_usec : RETRY_DELAY_DEFAULT_USEC;
+    fetch->n_failures = calloc(options->n_urls, sizeof(*fetch->n_failures));
+    if (!fetch->n_failures)
+        return -ENOMEM;
+    int r = sd_event_add_time_relative(
+            event, &fetch->timer, CLOCK_MONOTONIC, 0, 1, on_timer, fetch);
+    if (r < 0)
+        return r;
+    r = sd_event_source_set_enabled(fetch->timer, SD_EVENT_OFF);
+    if (r < 0)
+        return r;
+    *ret_fetch = TAKE_PTR(fetch);
+    return 0;
+}
+
+void fetch_free(Fetch *fetch)
+{
+    if (!fetch)
+        return;
+    http_request_free(fetch->request);
+    sd_event_source_disable_unref(fetch->timer);
+    sd_event_unref(fetch->event);
+    free(fetch->n_failures);
+    free(fetch);
+}
+
+void fetch_start(Fetch *fetch, uint64_t first_bytes, uint64_t end_bytes)
+{
+    fetch->is_active = true;
+    fetch->at_bytes = first_bytes;
+    fetch->reached_bytes = first_bytes;
+    fetch->end_bytes = end_bytes;
+    arm_timer(fetch, 0);
+}
+
+void fetch_set_end(Fetch *fetch, uint64_t end_bytes)
+{
+    fetch->end_bytes = MAX(end_bytes, fetch->at_bytes);
+}
+
+void fetch_resume(Fetch *fetch)
+{
+    if (!fetch->is_paused)
+        return;
+    fetch->is_paused = false;
+    http_request_resume(fetch->request);
+}
+
+bool fetch_is_idle(const Fetch *fetch)
+{
+    return !fetch->is_active;
+}
+
+uint64_t fetch_total_bytes(const Fetch *fetch)
+{
+    return fetch->total_bytes;
+}
+
+uint64_t fetch_n_bytes(const Fetch *fetch)
+{
+    return fetch->n_bytes;
+}

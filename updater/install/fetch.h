@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Byte ranges of one file that lies at several URLs, delivered in order and without gaps whatever
+ * the servers and the network do. An operation on the loop; nothing here blocks. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "common/http-client.h"
+#include "updater/update-error.h"
+
+#define FETCH_END_OF_FILE UINT64_MAX
+
+typedef struct Fetch Fetch;
+
+/* All pointers are borrowed for the fetch's life. */
+typedef struct {
+    const char *const *urls; /* tried in order from first_url on, in a circle */
+    size_t n_urls;           /* at least 1 */
+    size_t first_url;
+    unsigned max_failures_per_url; /* in a row, without progress; 0: 10 */
+    uint64_t retry_delay_usec;     /* after a failure, doubled up to a minute; 0: 2 s */
+    const char *user, *password;   /* may be NULL */
+    uint64_t total_bytes;          /* of the file; 0: not known */
+} FetchOptions;
+
+typedef struct {
+    /* The next bytes, at offset_bytes of the file. Returns how many were taken: fewer than n_bytes
+     * pauses the fetch until fetch_resume(), and the rest comes again then. */
+    size_t (*on_data)(Fetch *fetch, uint64_t offset_bytes, const uint8_t *data, size_t n_bytes,
+            void *userdata);
+    /* After an interruption it is not certain that the same bytes will go on at offset_bytes.
+     * Returns from where (at most offset_bytes) the data is wanted again, so that nothing is put
+     * together out of two different files. */
+    uint64_t (*on_rewind)(Fetch *fetch, uint64_t offset_bytes, void *userdata);
+    /* The range has been delivered (UPDATE_OK), or no URL delivers it: UPDATE_ERROR_TRANSFER,
+     * UPDATE_ERROR_PAYLOAD_SIZE (of another length than said), UPDATE_ERROR_GENERIC (memory).
+     * Once for each range, never from inside fetch_start, and last; a new range may be started
+     * and the fetch may be freed inside. error is borrowed. */
+    void (*on_done)(Fetch *fetch, UpdateError code, const char *error, void *userdata);
+} FetchHandlers;
+
+/* options and handlers are borrowed for the fetch's life. Errors: -ENOMEM, errno of sd-event. */
+int fetch_new(sd_event *event, HttpClient *http, const FetchOptions *options,
+        const FetchHandlers *handlers, void *userdata, Fetch **ret_fetch);
+
+/* Cancels. Not from inside on_data and on_rewind. */
+void fetch_free(Fetch *fetch);
+DEFINE_CLEANUP(Fetch *, fetch_free);
+
+/* Starts [first_bytes, end_bytes); end_bytes may be FETCH_END_OF_FILE. The fetch must be idle. */
+void fetch_start(Fetch *fetch, uint64_t first_bytes, uint64_t end_bytes);
+
+/* Moves the end of the range under way (beyond what was delivered), now that it is known. */
+void fetch_set_end(Fetch *fetch, uint64_t end_bytes);
+
+/* Goes on after on_data took less than all. Does nothing when not paused. Not from on_data. */
+void fetch_resume(Fetch *fetch);
+
+/* No range is under way. */
+bool fetch_is_idle(const Fetch *fetch);
+
+/* The file's size as the servers say; 0 while none has. */
+uint64_t fetch_total_bytes(const Fetch *fetch);
+
+/* Of bodies, over the network, in all: what was skipped or fetched twice counts. */
+uint64_t fetch_n_bytes(const Fetch *fetch);

@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What a flip rests on. A payload that is read from its first byte to its last is checked by
+ * everything there is: the signature over its metadata, the hash of each operation's blob, the
+ * payload signature and the Omaha answer's digest over the stream, the hash and the verity root of
+ * the slot read back. After a resume the stream was not seen whole, and its two digests cannot be
+ * computed: then the metadata's signature, which is verified again on the kept metadata like on
+ * fresh one, vouches for the hashes of blobs and slot, and the slot is read back as always. The
+ * checkpoint itself vouches for nothing; it only saves fetching. */
+
+#include "updater/install/install-work.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/fd-io.h"
+#include "updater/install/slot-commit.h"
+#include "updater/install/slot-proof.h"
+#include "updater/install/slot-scan.h"
+
+void install_work_init(
+        InstallWork *work, const InstallOptions *options, const atomic_bool *is_cancelled)
+{
+    *work = (InstallWork){.options = options, .is_cancelled = is_cancelled, .file_fd = -1};
+}
+
+void install_work_done(InstallWork *work)
+{
+    install_target_free(work->target);
+    key_ring_free(work->keys);
+    safe_close(work->file_fd);
+    free(work->raw);
+    payload_metadata_done(&work->metadata);
+    free(work->is_done);
+    payload_digest_free(work->digest);
+    free(work->signature);
+}
+
+static UpdateError no_memory(ErrorText *error)
+{
+    error_say(error, 0, "not enough memory to install");
+    return UPDATE_ERROR_GENERIC;
+}
+
+/* --- loading ----------------------------------------------------------------------------- */
+
+static UpdateError load_keys(InstallWork *work, ErrorText *error)
+{
+    if (key_ring_load(work->options->key_dir, &work->keys, error) < 0)
+        return UPDATE_ERROR_SIGNATURE;
+    if (key_ring_n_keys(work->keys) > 0)
+        return UPDATE_OK;
+    error_say(error, 0,
+            "no public key is installed, so no payload can be trusted: put a key (*.pem) into %s",
+            work->options->key_dir);
+    return UPDATE_ERROR_SIGNATURE;
+}
+
+static void add_text(Sha256Stream *stream, const char *text)
+{
+    sha256_stream_add(stream, text, strlen(text) + 1);
+}
+
+/* What names the payload: what Omaha says of it, else where it lies. */
+static UpdateError name_source(InstallWork *work, ErrorText *error)
+{
+    const InstallOptions *options = work->options;
+    _cleanup_(sha256_stream_freep) Sha256Stream *stream = NULL;
+    if (sha256_stream_new(&stream) < 0)
+        return no_memory(error);
+    if (options->has_payload_sha256) {
+        add_text(stream, "sha256");
+        sha256_stream_add(stream, options->payload_sha256.bytes, SHA256_BYTES);
+    } else if (options->file_path) {
+        add_text(stream, "file");
+        add_text(stream, options->file_path);
+    } else {
+        add_text(stream, "urls");
+        for (size_t i = 0; i < options->n_urls; i++)
+            add_text(stream, options->urls[i]);
+    }
+    sha256_stream_finish(stream, &work->checkpoint.source);
+    return UPDATE_OK;
+}
+
+static void find_checkpoint(InstallWork *work)
+{
+    Checkpoint *ours = &work->checkpoint;
+    ours->target = install_target_slot(work->target)->unique;
+    ours->disk = sha256_of(work->options->disk_path, strlen(work->options->disk_path));
+    Checkpoint found;
+    if (checkpoint_load(work->options->state_fd, &found) < 0 ||
+            !sha256_equal(&found.source, &ours->source) ||
+            !sha256_equal(&found.disk, &ours->disk) || !guid_equal(&found.target, &ours->target))
+        return;
+    *ours = found;
+    work->is_resumed = true;
+}
+
+static UpdateError file_failure(
+        const InstallWork *work, UpdateError code, const char *reason, ErrorText *error)
+{
+    error_say(error, 0, "%s: %s", work->options->file_path, reason);
+    return code;
+}
+
+static UpdateError open_file(InstallWork *work, ErrorText *error)
+{
+    work->file_fd = open(work->options->file_path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (work->file_fd < 0)
+        return file_failure(work, UPDATE_ERROR_TRANSFER, strerror(errno), error);
+    struct stat st;
+    if (fstat(work->file_fd, &st) < 0)
+        return file_failure(work, UPDATE_ERROR_TRANSFER, strerror(errno), error);
+    if (!S_ISREG(st.st_mode))
+        return file_failure(work, UPDATE_ERROR_TRANSFER, "not a regular file", error);
+    work->n_file_bytes = (uint64_t)st.st_size;
+    return UPDATE_OK;
+}
+
+static UpdateError read_file_metadata(InstallWork *work, ErrorText *error)
+{
+    UpdateError code = open_file(work, error);
+    if (code != UPDATE_OK)
+        return code;
+    uint8_t start[PAYLOAD_HEADER_BYTES];
+    if (work->n_file_bytes < sizeof(start))
+        return file_failure(work, UPDATE_ERROR_MAGIC, "too short for a payload", error);
+    int r = fd_pread_full(work->file_fd, start, sizeof(start), 0);
+    if (r < 0)
+        return file_failure(work, UPDATE_ERROR_TRANSFER, strerror(-r), error);
+    PayloadHeader header;
+    code = payload_header_parse(start, &header, error);
+    if (code != UPDATE_OK)
+        return code;
+    if (header.n_metadata_bytes > work->n_file_bytes)
+        return file_failure(work, UPDATE_ERROR_PAYLOAD_SIZE, "ends inside its metadata", error);
+    work->raw = malloc((size_t)header.n_metadata_bytes);
+    if (!work->raw)
+        return no_memory(error);
+    work->n_raw_bytes = (size_t)header.n_metadata_bytes;
+    r = fd_pread_full(work->file_fd, work->raw, work->n_raw_bytes, 0);
+    if (r < 0)
+        return file_failure(work, UPDATE_ERROR_TRANSFER, strerror(-r), error);
+    return UPDATE_OK;
+}
+
+UpdateError install_work_load(InstallWork *work, ErrorText *error)
+{
+    UpdateError code = load_keys(work, error);
+    if (code != UPDATE_OK)
+        return code;
+    code = install_target_find(work->options->disk_path, work->options->running_label,
+            work->options->target_label, &work->target, error);
+    if (code != UPDATE_OK)
+        return code;
+    code = name_source(work, error);
+    if (code != UPDATE_OK)
+        return code;
+    find_checkpoint(work);
+    if (work->options->file_path)
+        return read_file_metadata(work, error);
+    if (work->is_resumed &&
+            checkpoint_load_metadata(work->options->state_fd, &work->raw, &work->n_raw_bytes) == 0)
+        work->is_raw_kept = true;
+    return UPDATE_OK;
+}
+
+/* --- checking ---------------------------------------------------------------------------- */
+
+static UpdateError check_sizes(InstallWork *work, ErrorText *error)
+{
+    const PartitionUpdate *partition = work->metadata.partition;
+    const Slot *slot = install_target_slot(work->target);
+    if (partition->size_bytes > slot->size_bytes) {
+        error_say(error, 0, "the payload needs a slot of %" PRIu64 " bytes, and %s has %" PRIu64,
+                partition->size_bytes, slot->label, slot->size_bytes);
+        return UPDATE_ERROR_MANIFEST;
+    }
+    if (work->metadata.manifest->n_signatures_bytes > PAYLOAD_METADATA_SIGNATURE_MAX_BYTES) {
+        error_say(error, 0, "the payload's signature has an absurd size");
+        return UPDATE_ERROR_METADATA_SIZE;
+    }
+    if (work->options->file_path && work->n_file_bytes != work->metadata.n_payload_bytes) {
+        error_say(error, 0, "%s has %" PRIu64 " bytes, its manifest says %" PRIu64,
+                work->options->file_path, work->n_file_bytes, work->metadata.n_payload_bytes);
+        return UPDATE_ERROR_PAYLOAD_SIZE;
+    }
+    return UPDATE_OK;
+}
+
+static void copy_name(char *ret_copy, size_t n_room, const char *text)
+{
+    size_t n = MIN(strlen(text), n_room - 1);
+    memcpy(ret_copy, text, n);
+    ret_copy[n] = '\0';
+}
+
+static void describe_content(InstallWork *work)
+{
+    const PartitionUpdate *partition = work->metadata.partition;
+    SlotContent *content = &work->content;
+    *content = (SlotContent){
+            .size_bytes = partition->size_bytes,
+            .sha256 = partition->hash,
+            .has_verity = partition->has_verity,
+            .verity = partition->verity,
+            .tree_start_block = partition->tree_start_block,
+            .root_hash = partition->root_hash,
+    };
+    copy_name(content->version, sizeof(content->version), work->metadata.manifest->version);
+    copy_name(content->product, sizeof(content->product), work->metadata.manifest->product);
+}
+
+/* A payload that is read from its start is digested as a whole. */
+static UpdateError start_digest(InstallWork *work, ErrorText *error)
+{
+    if (payload_digest_new(work->options->has_payload_sha256, &work->digest) < 0)
+        return no_memory(error);
+    payload_digest_add_metadata(work->digest, work->raw,
+            (size_t)work->metadata.header.n_signed_bytes, work->n_raw_bytes);
+    work->signature = malloc((size_t)work->metadata.manifest->n_signatures_bytes + 1);
+    return work->signature ? UPDATE_OK : no_memory(error);
+}
+
+static UpdateError check_raw(InstallWork *work, ErrorText *error)
+{
+    const InstallOptions *options = work->options;
+    const PayloadRules rules = {
+            .product = options->product,
+            .running_version = options->running_version,
+            .offered_version = options->offered_version,
+            .allow_downgrade = options->allow_downgrade,
+            .payload_bytes = options->payload_bytes,
+    };
+    return metadata_check(work->raw, work->n_raw_bytes, work->keys, &rules, &work->metadata, error);
+}
+
+static void drop_raw(InstallWork *work)
+{
+    free(work->raw);
+    work->raw = NULL;
+    work->n_raw_bytes = 0;
+}
+
+UpdateError install_work_check(InstallWork *work, ErrorText *error)
+{
+    UpdateError code = check_raw(work, error);
+    bool is_the_checkpoints =
+            code == UPDATE_OK && work->is_resumed &&
+            sha256_equal(&work->metadata.digest, &work->checkpoint.metadata) &&
+            work->checkpoint.next_operation <= work->metadata.partition->n_operations;
+    work->is_resumed = is_the_checkpoints;
+    if (work->is_raw_kept && !is_the_checkpoints) {
+        payload_metadata_done(&work->metadata);
+        drop_raw(work);
+        work->is_raw_kept = false;
+        return UPDATE_OK;
+    }
+    if (code == UPDATE_OK)
+        code = check_sizes(work, error);
+    if (code != UPDATE_OK)
+        return code;
+    describe_content(work);
+    work->is_done = calloc(work->metadata.partition->n_operations + 1, sizeof(*work->is_done));
+    if (!work->is_done)
+        return no_memory(error);
+    return work->is_resumed ? UPDATE_OK : start_digest(work, error);
+}
+
+/* --- preparing --------------------------------------------------------------------------- */
+
+/* An install that cannot keep its state goes on: it only cannot be taken up again. */
+static void save_first_checkpoint(InstallWork *work)
+{
+    int state_fd = work->options->state_fd;
+    work->checkpoint.metadata = work->metadata.digest;
+    work->checkpoint.next_operation = 0;
+    (void)checkpoint_remove(state_fd); /* what another payload left */
+    int r = checkpoint_save_metadata(state_fd, work->raw, work->n_raw_bytes);
+    if (r == 0)
+        r = checkpoint_save(state_fd, &work->checkpoint);
+    if (r < 0)
+        error_say(&work->warning, r,
+                "the state folder cannot be written (%s): after an interruption the download "
+                "begins anew",
+                strerror(-r));
+}
+
+static UpdateError find_what_is_done(InstallWork *work, ErrorText *error)
+{
+    size_t next = (size_t)work->checkpoint.next_operation;
+    for (size_t i = 0; i < next; i++)
+        work->is_done[i] = true;
+    _cleanup_close_ int fd = -1;
+    VerityRegion slot;
+    if (install_target_open_direct(work->target, &fd, &slot.offset_bytes, error) < 0)
+        return UPDATE_ERROR_VERIFIER_IO;
+    slot.fd = fd;
+    int r = slot_scan(work->metadata.partition, slot, next, work->is_done, work->is_cancelled);
+    if (r != -ECANCELED)
+        return UPDATE_OK; /* a scan that fails has found nothing */
+    error_say(error, r, "cancelled");
+    return UPDATE_ERROR_CANCELLED;
+}
+
+UpdateError install_work_prepare(InstallWork *work, ErrorText *error)
+{
+    UpdateError code = install_target_prepare(work->target, error);
+    if (code != UPDATE_OK)
+        return code;
+    if (work->is_resumed)
+        code = find_what_is_done(work, error);
+    else
+        save_first_checkpoint(work);
+    drop_raw(work);
+    return code;
+}
+
+int install_work_save_checkpoint(const InstallWork *work, const Checkpoint *checkpoint)
+{
+    int r = install_target_sync(work->target);
+    return r < 0 ? r : checkpoint_save(work->options->state_fd, checkpoint);
+}
+
+/* --- proving and committing -------------------------------------------------------------- */
+
+static UpdateError read_file_signature(InstallWork *work, ErrorText *error)
+{
+    const Manifest *manifest = work->metadata.manifest;
+    int r = fd_pread_full(work->file_fd, work->signature, (size_t)manifest->n_signatures_bytes,
+            work->metadata.header.n_metadata_bytes + manifest->signatures_offset_bytes);
+    if (r < 0)
+        return file_failure(work, UPDATE_ERROR_TRANSFER, strerror(-r), error);
+    return UPDATE_OK;
+}
+
+static UpdateError check_digests(InstallWork *work, ErrorText *error)
+{
+    UpdateError code = work->file_fd >= 0 ? read_file_signature(work, error) : UPDATE_OK;
+    if (code != UPDATE_OK)
+        return code;
+    size_t n_signature_bytes = (size_t)work->metadata.manifest->n_signatures_bytes;
+    Sha256 of_signed, of_file;
+    payload_digest_finish(work->digest, work->signature, n_signature_bytes, &of_signed, &of_file);
+    code = key_ring_verify(work->keys, &of_signed, work->signature, n_signature_bytes,
+            UPDATE_ERROR_SIGNATURE, error);
+    if (code != UPDATE_OK)
+        return code;
+    if (work->options->has_payload_sha256 &&
+            !sha256_equal(&of_file, &work->options->payload_sha256)) {
+        error_say(error, 0, "the payload's SHA-256 is not the one that was offered");
+        return UPDATE_ERROR_PAYLOAD_HASH;
+    }
+    return UPDATE_OK;
+}
+
+UpdateError install_work_prove(InstallWork *work, ErrorText *error)
+{
+    if (work->digest) {
+        UpdateError code = check_digests(work, error);
+        if (code != UPDATE_OK)
+            return code;
+    }
+    work->checkpoint.next_operation = work->metadata.partition->n_operations;
+    (void)install_work_save_checkpoint(work, &work->checkpoint);
+    return slot_proof_build(work->target, work->metadata.partition, work->options->n_threads,
+            &work->n_bytes_proven, work->is_cancelled, error);
+}
+
+UpdateError install_work_commit(InstallWork *work, ErrorText *error)
+{
+    if (slot_commit(work->options->disk_path, install_target_slot(work->target),
+                work->options->boot_tries, error) < 0)
+        return UPDATE_ERROR_FLIP;
+    return install_work_forget(work, error);
+}
+
+UpdateError install_work_forget(InstallWork *work, ErrorText *error)
+{
+    (void)error;
+    (void)checkpoint_remove(work->options->state_fd);
+    return UPDATE_OK;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The blocking steps of an install, one after another in worker threads: what they know of each
+ * other is in InstallWork. While a step runs, nobody else touches the fields; between steps, the
+ * loop may. */
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "updater/install/checkpoint.h"
+#include "updater/install/install-target.h"
+#include "updater/install/install.h"
+#include "updater/install/metadata-check.h"
+#include "updater/install/payload-digest.h"
+
+typedef struct {
+    const InstallOptions *options;   /* borrowed */
+    const atomic_bool *is_cancelled; /* borrowed */
+    InstallTarget *target;
+    KeyRing *keys;
+    int file_fd; /* the payload, when it is a local file; else -1 */
+    uint64_t n_file_bytes;
+
+    uint8_t *raw; /* header, manifest and metadata signature as they came; NULL: to be fetched */
+    size_t n_raw_bytes;
+    bool is_raw_kept; /* raw is from the state folder, not from the source */
+    PayloadMetadata metadata;
+    SlotContent content; /* what the slot is to hold */
+
+    Checkpoint checkpoint; /* the last that was saved or found */
+    bool is_resumed;       /* it counts for this target and this payload */
+    bool *is_done;         /* of each operation */
+
+    PayloadDigest *digest; /* NULL: the payload is not read from its first byte to its last */
+    uint8_t *signature;    /* the payload signature; n_signatures_bytes of the manifest */
+    _Atomic uint64_t n_bytes_proven;
+    ErrorText warning; /* what went wrong without stopping the install; "" */
+} InstallWork;
+
+void install_work_init(
+        InstallWork *work, const InstallOptions *options, const atomic_bool *is_cancelled);
+void install_work_done(InstallWork *work);
+
+/* Each returns UPDATE_OK or the code with the reason in error. */
+
+/* Finds the target, loads the keys, looks for a checkpoint, and reads the metadata where it is at
+ * hand: out of the local payload, or as an earlier install kept it. */
+UpdateError install_work_load(InstallWork *work, ErrorText *error);
+
+/* Checks raw as metadata_check does, and that the slot is large enough. Kept metadata that does
+ * not pass is no error: raw is NULL afterwards, and must be fetched. */
+UpdateError install_work_check(InstallWork *work, ErrorText *error);
+
+/* Makes the target unbootable, opens it, and finds out what is in it already. Frees raw. */
+UpdateError install_work_prepare(InstallWork *work, ErrorText *error);
+
+/* Everything was applied: checks the digests of the stream where it was seen whole, builds the
+ * tree, reads the slot back. */
+UpdateError install_work_prove(InstallWork *work, ErrorText *error);
+
+/* The flip. */
+UpdateError install_work_commit(InstallWork *work, ErrorText *error);
+
+/* Removes checkpoint and kept metadata: the next install begins anew. Always UPDATE_OK. */
+UpdateError install_work_forget(InstallWork *work, ErrorText *error);
+
+/* Syncs the target and saves `checkpoint`; beside the operations. Errors: errno. */
+int install_work_save_checkpoint(const InstallWork *work, const Checkpoint *checkpoint);

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Whether the metadata of a payload is to be trusted, and whether this machine wants what it
+ * says: the signature first, then the manifest, then the rules (promises 5, 6 and 7). */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/error-text.h"
+#include "common/sha256.h"
+#include "updater/payload/key-ring.h"
+#include "updater/payload/manifest.h"
+#include "updater/payload/payload-header.h"
+#include "updater/update-error.h"
+
+/* What the machine and the offer ask of a payload; all text is borrowed. */
+typedef struct {
+    const char *product;
+    const char *running_version; /* NULL: nothing runs, nothing can be older */
+    const char *offered_version; /* NULL: any */
+    bool allow_downgrade;
+    uint64_t payload_bytes; /* of the whole file; 0: not known */
+} PayloadRules;
+
+typedef struct {
+    PayloadHeader header;
+    Sha256 digest; /* of what the metadata signature covers */
+    Manifest *manifest;
+    const PartitionUpdate *partition; /* the only one, inside manifest */
+    uint64_t n_payload_bytes;         /* metadata and blobs */
+} PayloadMetadata;
+
+/* Checks n_bytes at data (borrowed): header, manifest and metadata signature, exactly. Nothing
+ * but the header is looked at before the signature holds. *ret_metadata is set on UPDATE_OK only
+ * and then owns its manifest. CPU work of some milliseconds a MiB; any thread.
+ * Returns UPDATE_OK, the codes of payload_header_parse, key_ring_verify and manifest_parse, and
+ *   UPDATE_ERROR_SIGNATURE        no key is installed
+ *   UPDATE_ERROR_METADATA_SIZE    n_bytes is not what the header says
+ *   UPDATE_ERROR_VERSION_REFUSED  for another product, or not the version that was offered
+ *   UPDATE_ERROR_DOWNGRADE        older than what runs, or what runs is older than min_version
+ *   UPDATE_ERROR_MANIFEST         not exactly one partition; a version that cannot be compared
+ *   UPDATE_ERROR_PAYLOAD_SIZE     metadata and blobs are not as long as was offered */
+UpdateError metadata_check(const uint8_t *data, size_t n_bytes, const KeyRing *keys,
+        const PayloadRules *rules, PayloadMetadata *ret_metadata, ErrorText *error);
+
+/* Frees the manifest; the struct is empty afterwards. */
+void payload_metadata_done(PayloadMetadata *metadata);

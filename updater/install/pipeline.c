@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* A lane is one buffer and the job that applies what is in it. The cursor walks the operations in
+ * order and gives each missing one to a free lane; with a network source the lane at the cursor
+ * waits until its blob is whole. Lanes are given in the order of the payload, so the digest over
+ * the stream can take them one after another while other threads apply them; a lane is free again
+ * when both have finished.
+ *
+ * A lane starts the write-back of what it wrote at once, and before its next operation waits for
+ * that and drops it from the page cache: so dirty and cached pages are bounded by the lanes, too,
+ * and nobody waits for the disk who has not been given time. */
+
+#include "updater/install/pipeline.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/fd-io.h"
+#include "updater/payload/operation.h"
+
+#define NO_OPERATION SIZE_MAX
+#define PAGE_BYTES 4096
+
+typedef struct {
+    Pipeline *pipeline;
+    WorkerJob job;
+    uint8_t *blob;    /* room for the largest of the partition */
+    size_t operation; /* NO_OPERATION: free */
+    size_t n_filled_bytes;
+    bool is_loaded; /* the blob is whole */
+    bool is_applied;
+    bool is_digested;
+    const Operation *behind; /* what was written before, perhaps still in the page cache */
+    UpdateError code;
+    ErrorText error;
+} Lane;
+
+struct Pipeline {
+    WorkerPool *pool;
+    PipelineOptions options;
+    Lane lanes[PIPELINE_SLOTS_MAX];
+    size_t n_lanes;
+    Lane *collecting; /* waits for its blob from the network; NULL */
+    size_t cursor;    /* the next operation to be looked at */
+    size_t n_done_in_order;
+    size_t digest_next; /* the operation whose blob the digest takes next */
+    WorkerJob digest_job;
+    Lane *digesting;
+    uint64_t n_pending_bytes; /* of blobs in lanes */
+    uint64_t n_bytes_done;
+    uint64_t n_bytes_read;
+    UpdateError code;
+    ErrorText error;
+};
+
+static const Operation *operation_at(const Pipeline *pipeline, size_t i)
+{
+    return &pipeline->options.partition->operations[i];
+}
+
+static size_t n_operations(const Pipeline *pipeline)
+{
+    return pipeline->options.partition->n_operations;
+}
+
+/* --- in a worker thread ------------------------------------------------------------------ */
+
+static int sink_write(uint64_t offset_bytes, const uint8_t *data, size_t n_bytes, void *userdata)
+{
+    return install_target_write(userdata, offset_bytes, data, n_bytes);
+}
+
+static int sink_zero(uint64_t offset_bytes, uint64_t n_bytes, void *userdata)
+{
+    return install_target_zero(userdata, offset_bytes, n_bytes);
+}
+
+typedef void (*RangeCall)(InstallTarget *target, uint64_t offset_bytes, uint64_t n_bytes);
+
+static void for_each_extent(InstallTarget *target, const Operation *operation, RangeCall call)
+{
+    for (size_t i = 0; i < operation->n_dst_extents; i++) {
+        const Extent *extent = &operation->dst_extents[i];
+        call(target, extent->start_block * MANIFEST_BLOCK_BYTES,
+                extent->n_blocks * MANIFEST_BLOCK_BYTES);
+    }
+}
+
+static UpdateError read_blob(Lane *lane, const Operation *operation)
+{
+    const PipelineOptions *options = &lane->pipeline->options;
+    int r = fd_pread_full(options->file_fd, lane->blob, (size_t)operation->n_data_bytes,
+            options->blobs_offset_bytes + operation->data_offset_bytes);
+    if (r == 0)
+        return UPDATE_OK;
+    error_say(&lane->error, r, "the payload file cannot be read: %s",
+            r == -EIO ? "it ends too early" : strerror(-r));
+    return UPDATE_ERROR_TRANSFER;
+}
+
+static UpdateError apply(Lane *lane)
+{
+    const PipelineOptions *options = &lane->pipeline->options;
+    const Operation *operation = operation_at(lane->pipeline, lane->operation);
+    if (atomic_load(options->is_cancelled)) {
+        error_say(&lane->error, 0, "cancelled");
+        return UPDATE_ERROR_CANCELLED;
+    }
+    if (!lane->is_loaded) {
+        UpdateError code = read_blob(lane, operation);
+        if (code != UPDATE_OK)
+            return code;
+    }
+    if (lane->behind)
+        for_each_extent(options->target, lane->behind, install_target_drop);
+    const OperationSink sink = {
+            .write = sink_write, .zero = sink_zero, .userdata = options->target};
+    UpdateError code = operation_apply(
+            operation, operation->n_data_bytes ? lane->blob : NULL, &sink, &lane->error);
+    for_each_extent(options->target, operation, install_target_write_behind);
+    lane->behind = operation;
+    return code;
+}
+
+static void run_apply(void *userdata)
+{
+    Lane *lane = userdata;
+    lane->code = apply(lane);
+}
+
+static void run_digest(void *userdata)
+{
+    Pipeline *pipeline = userdata;
+    const Lane *lane = pipeline->digesting;
+    payload_digest_add_blob(pipeline->options.digest, lane->blob,
+            (size_t)operation_at(pipeline, lane->operation)->n_data_bytes);
+}
+
+/* --- in the loop ------------------------------------------------------------------------- */
+
+static void free_lane_if_done(Pipeline *pipeline, Lane *lane)
+{
+    if (!lane->is_applied || !lane->is_digested)
+        return;
+    pipeline->n_pending_bytes -= operation_at(pipeline, lane->operation)->n_data_bytes;
+    lane->operation = NO_OPERATION;
+}
+
+static void fail(Pipeline *pipeline, UpdateError code, const ErrorText *error)
+{
+    if (pipeline->code != UPDATE_OK)
+        return;
+    pipeline->code = code;
+    pipeline->error = *error;
+}
+
+static Lane *find_lane(Pipeline *pipeline, size_t operation)
+{
+    for (size_t i = 0; i < pipeline->n_lanes; i++)
+        if (pipeline->lanes[i].operation == operation)
+            return &pipeline->lanes[i];
+    return NULL;
+}
+
+static void start_digest(Pipeline *pipeline)
+{
+    if (!pipeline->options.digest || pipeline->digesting || pipeline->code != UPDATE_OK)
+        return;
+    while (pipeline->digest_next < n_operations(pipeline) &&
+            operation_at(pipeline, pipeline->digest_next)->n_data_bytes == 0)
+        pipeline->digest_next++;
+    Lane *lane = pipeline->digest_next < n_operations(pipeline)
+                         ? find_lane(pipeline, pipeline->digest_next)
+                         : NULL;
+    if (!lane || !lane->is_loaded)
+        return;
+    pipeline->digesting = lane;
+    worker_pool_submit(pipeline->pool, &pipeline->digest_job);
+}
+
+static void on_digested(void *userdata)
+{
+    Pipeline *pipeline = userdata;
+    Lane *lane = pipeline->digesting;
+    pipeline->digesting = NULL;
+    pipeline->digest_next++;
+    lane->is_digested = true;
+    free_lane_if_done(pipeline, lane);
+    pipeline_pump(pipeline);
+    pipeline->options.on_change(pipeline->options.userdata);
+}
+
+static void tick_off(Pipeline *pipeline, size_t i)
+{
+    bool *is_done = pipeline->options.is_done;
+    is_done[i] = true;
+    pipeline->n_bytes_done += operation_at(pipeline, i)->n_data_bytes;
+    while (pipeline->n_done_in_order < n_operations(pipeline) && is_done[pipeline->n_done_in_order])
+        pipeline->n_done_in_order++;
+}
+
+static void on_applied(void *userdata)
+{
+    Lane *lane = userdata;
+    Pipeline *pipeline = lane->pipeline;
+    if (lane->code == UPDATE_OK) {
+        if (!lane->is_loaded)
+            pipeline->n_bytes_read += operation_at(pipeline, lane->operation)->n_data_bytes;
+        lane->is_loaded = true;
+        lane->is_applied = true;
+        tick_off(pipeline, lane->operation);
+        free_lane_if_done(pipeline, lane);
+    } else {
+        fail(pipeline, lane->code, &lane->error);
+    }
+    pipeline_pump(pipeline);
+    pipeline->options.on_change(pipeline->options.userdata);
+}
+
+static void submit(Pipeline *pipeline, Lane *lane)
+{
+    worker_pool_submit(pipeline->pool, &lane->job);
+    start_digest(pipeline);
+}
+
+/* A lane for the operation at the cursor; NULL when there is no room. */
+static Lane *take_lane(Pipeline *pipeline)
+{
+    const Operation *operation = operation_at(pipeline, pipeline->cursor);
+    uint64_t max = pipeline->options.n_pending_max_bytes;
+    if (max != 0 && pipeline->n_pending_bytes + operation->n_data_bytes > max) {
+        /* One collects and one is applied, however small the bound. */
+        size_t n_taken = 0;
+        for (size_t i = 0; i < pipeline->n_lanes; i++)
+            n_taken += pipeline->lanes[i].operation != NO_OPERATION;
+        if (n_taken >= 2)
+            return NULL;
+    }
+    Lane *lane = find_lane(pipeline, NO_OPERATION);
+    if (!lane)
+        return NULL;
+    lane->operation = pipeline->cursor;
+    lane->n_filled_bytes = 0;
+    lane->is_loaded = lane->is_applied = false;
+    lane->is_digested = !pipeline->options.digest || operation->n_data_bytes == 0;
+    pipeline->n_pending_bytes += operation->n_data_bytes;
+    return lane;
+}
+
+static bool needs_network(const Pipeline *pipeline, const Operation *operation)
+{
+    return pipeline->options.file_fd < 0 && operation->n_data_bytes > 0;
+}
+
+void pipeline_pump(Pipeline *pipeline)
+{
+    start_digest(pipeline);
+    while (pipeline->code == UPDATE_OK && !pipeline->collecting &&
+            pipeline->cursor < n_operations(pipeline)) {
+        if (pipeline->options.is_done[pipeline->cursor]) {
+            pipeline->cursor++;
+            continue;
+        }
+        Lane *lane = take_lane(pipeline);
+        if (!lane)
+            return;
+        const Operation *operation = operation_at(pipeline, pipeline->cursor++);
+        if (needs_network(pipeline, operation))
+            pipeline->collecting = lane;
+        else
+            submit(pipeline, lane);
+    }
+}
+
+size_t pipeline_take(Pipeline *pipeline, const uint8_t *data, size_t n_bytes)
+{
+    size_t n_taken = 0;
+    while (n_taken < n_bytes) {
+        pipeline_pump(pipeline);
+        Lane *lane = pipeline->collecting;
+        if (!lane || pipeline->code != UPDATE_OK)
+            return n_taken;
+        size_t n_missing = (size_t)operation_at(pipeline, lane->operation)->n_data_bytes -
+                           lane->n_filled_bytes;
+        size_t n = MIN(n_missing, n_bytes - n_taken);
+        memcpy(lane->blob + lane->n_filled_bytes, data + n_taken, n);
+        lane->n_filled_bytes += n;
+        n_taken += n;
+        if (n == n_missing) {
+            lane->is_loaded = true;
+            pipeline->collecting = NULL;
+            submit(pipeline, lane);
+        }
+    }
+    pipeline_pump(pipeline);
+    return n_taken;
+}
+
+/* The operation whose blob comes next from the network, at or after the cursor. */
+static size_t next_missing(const Pipeline *pipeline, size_t from)
+{
+    while (from < n_operations(pipeline) &&
+            (pipeline->options.is_done[from] || operation_at(pipeline, from)->n_data_bytes == 0))
+        from++;
+    return from;
+}
+
+bool pipeline_next_run(const Pipeline *pipeline, uint64_t *ret_first_bytes, uint64_t *ret_end_bytes)
+{
+    uint64_t n_filled_bytes = 0;
+    size_t first = next_missing(pipeline, pipeline->cursor);
+    if (pipeline->collecting) {
+        first = pipeline->collecting->operation;
+        n_filled_bytes = pipeline->collecting->n_filled_bytes;
+    }
+    if (first == n_operations(pipeline))
+        return false;
+    const Operation *operation = operation_at(pipeline, first);
+    *ret_first_bytes = operation->data_offset_bytes + n_filled_bytes;
+    uint64_t end = operation->data_offset_bytes + operation->n_data_bytes;
+    for (size_t i = first + 1; i < n_operations(pipeline); i++) {
+        if (operation_at(pipeline, i)->n_data_bytes == 0)
+            continue;
+        if (pipeline->options.is_done[i])
+            break;
+        end += operation_at(pipeline, i)->n_data_bytes;
+    }
+    *ret_end_bytes = end;
+    return true;
+}
+
+uint64_t pipeline_rewind(Pipeline *pipeline)
+{
+    if (pipeline->collecting)
+        pipeline->collecting->n_filled_bytes = 0;
+    uint64_t first, end;
+    if (pipeline_next_run(pipeline, &first, &end))
+        return first;
+    return UINT64_MAX;
+}
+
+bool pipeline_is_complete(const Pipeline *pipeline)
+{
+    return pipeline->code == UPDATE_OK && pipeline->n_done_in_order == n_operations(pipeline) &&
+           !pipeline_is_busy(pipeline);
+}
+
+bool pipeline_is_busy(const Pipeline *pipeline)
+{
+    for (size_t i = 0; i < pipeline->n_lanes; i++)
+        if (pipeline->lanes[i].job.is_busy)
+            return true;
+    return pipeline->digest_job.is_busy;
+}
+
+UpdateError pipeline_failure(const Pipeline *pipeline, const char **ret_error)
+{
+    *ret_error = pipeline->error.line;
+    return pipeline->code;
+}
+
+size_t pipeline_n_done_in_order(const Pipeline *pipeline)
+{
+    return pipeline->n_done_in_order;
+}
+
+uint64_t pipeline_n_bytes_done(const Pipeline *pipeline)
+{
+    return pipeline->n_bytes_done;
+}
+
+uint64_t pipeline_n_bytes_read(const Pipeline *pipeline)
+{
+    return pipeline->n_bytes_read;
+}
+
+/* --- the object -------------------------------------------------------------------------- */
+
+static size_t largest_blob(const PartitionUpdate *partition)
+{
+    uint64_t n_bytes = PAGE_BYTES;
+    for (size_t i = 0; i < partition->n_operations; i++)
+        n_bytes = MAX(n_bytes, partition->operations[i].n_data_bytes);
+    return (size_t)n_bytes;
+}
+
+static int add_lane(Pipeline *pipeline, size_t n_blob_bytes)
+{
+    Lane *lane = &pipeline->lanes[pipeline->n_lanes];
+    lane->pipeline = pipeline;
+    lane->operation = NO_OPERATION;
+    lane->job = (WorkerJob){.run = run_apply, .on_done = on_applied, .userdata = lane};
+    lane->blob = aligned_alloc(PAGE_BYTES, (n_blob_bytes + PAGE_BYTES - 1) & ~(size_t)4095);
+    if (!lane->blob)
+        return -ENOMEM;
+    pipeline->n_lanes++;
+    return 0;
+}
+
+/* What an earlier install did counts as done from the start. */
+static void count_what_is_done(Pipeline *pipeline)
+{
+    for (size_t i = 0; i < n_operations(pipeline); i++)
+        if (pipeline->options.is_done[i])
+            tick_off(pipeline, i);
+}
+
+int pipeline_new(WorkerPool *pool, const PipelineOptions *options, Pipeline **ret_pipeline)
+{
+    _cleanup_(pipeline_freep) Pipeline *pipeline = calloc(1, sizeof(*pipeline));
+    if (!pipeline)
+        return -ENOMEM;
+    pipeline->pool = pool;
+    pipeline->options = *options;
+    pipeline->code = UPDATE_OK;
+    pipeline->digest_job =
+            (WorkerJob){.run = run_digest, .on_done = on_digested, .userdata = pipeline};
+    size_t n_blob_bytes = largest_blob(options->partition);
+    size_t n_lanes = MIN(MAX((size_t)PIPELINE_BUFFER_BYTES / n_blob_bytes, (size_t)1),
+            (size_t)PIPELINE_SLOTS_MAX);
+    while (pipeline->n_lanes < n_lanes) {
+        int r = add_lane(pipeline, n_blob_bytes);
+        if (r < 0)
+            return r;
+    }
+    count_what_is_done(pipeline);
+    *ret_pipeline = TAKE_PTR(pipeline);
+    return 0;
+}
+
+void pipeline_free(Pipeline *pipeline)
+{
+    if (!pipeline)
+        return;
+    for (size_t i = 0; i < pipeline->n_lanes; i++)
+        free(pipeline->lanes[i].blob);
+    free(pipeline);
+}

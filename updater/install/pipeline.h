@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The operations of a payload between their source and the target: blobs are collected from the
+ * network (or read from a file) into a bounded number of buffers, applied by worker threads, and
+ * ticked off. In the loop's thread; nothing here blocks. */
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "updater/install/install-target.h"
+#include "updater/install/payload-digest.h"
+#include "updater/install/worker-pool.h"
+#include "updater/payload/manifest.h"
+#include "updater/update-error.h"
+
+#define PIPELINE_SLOTS_MAX 8
+#define PIPELINE_BUFFER_BYTES (8 << 20) /* all buffers together */
+
+typedef struct Pipeline Pipeline;
+
+/* Everything is borrowed for the pipeline's life. */
+typedef struct {
+    const PartitionUpdate *partition;
+    InstallTarget *target;       /* prepared */
+    bool *is_done;               /* of each operation; set here as they are applied */
+    PayloadDigest *digest;       /* gets all blobs in order; NULL: not wanted */
+    int file_fd;                 /* the payload; -1: pipeline_take brings the blobs */
+    uint64_t blobs_offset_bytes; /* of the first blob in the file */
+    uint64_t
+            n_pending_max_bytes; /* of blobs taken and not yet applied; 0: only the buffers bound */
+    const atomic_bool *is_cancelled;
+    void (*on_change)(void *userdata); /* after each job, in the loop; not from inside a call */
+    void *userdata;
+} PipelineOptions;
+
+/* Starts nothing yet. Errors: -ENOMEM. */
+int pipeline_new(WorkerPool *pool, const PipelineOptions *options, Pipeline **ret_pipeline);
+
+/* The pool must have ended before, or no job be busy. */
+void pipeline_free(Pipeline *pipeline);
+DEFINE_CLEANUP(Pipeline *, pipeline_free);
+
+/* Starts all that can be started without further data. */
+void pipeline_pump(Pipeline *pipeline);
+
+/* The next run of blobs that are missing and lie one after another, from the first blob on; begins
+ * with the blob that pipeline_take expects. False: none is missing. */
+bool pipeline_next_run(
+        const Pipeline *pipeline, uint64_t *ret_first_bytes, uint64_t *ret_end_bytes);
+
+/* Takes the next bytes of the run; fewer than n_bytes when there is no room: on_change will be
+ * called when there may be. */
+size_t pipeline_take(Pipeline *pipeline, const uint8_t *data, size_t n_bytes);
+
+/* Throws away the begun blob. Returns where it begins, or where the next one does. */
+uint64_t pipeline_rewind(Pipeline *pipeline);
+
+/* All operations are done, and the digest has seen all blobs. */
+bool pipeline_is_complete(const Pipeline *pipeline);
+
+/* A job runs or waits. */
+bool pipeline_is_busy(const Pipeline *pipeline);
+
+/* UPDATE_OK, or why the first failed operation failed; nothing further is started then. */
+UpdateError pipeline_failure(const Pipeline *pipeline, const char **ret_error);
+
+/* All operations before this one are written (not synced). */
+size_t pipeline_n_done_in_order(const Pipeline *pipeline);
+
+/* Bytes of blobs of all done operations. */
+uint64_t pipeline_n_bytes_done(const Pipeline *pipeline);
+
+/* Bytes that were read from the file. */
+uint64_t pipeline_n_bytes_read(const Pipeline *pipeline);

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "updater/install/slot-commit.h"
+
+#include <errno.h>
+
+static int find_again(const SlotDisk *disk, const char *disk_path, const Slot *slot,
+        size_t *ret_index, ErrorText *error)
+{
+    size_t index = slot_disk_find_unique(disk, &slot->unique);
+    if (index == SLOT_NONE)
+        return error_say(error, -ESTALE, "the slot %s is gone from the partition table of %s",
+                slot->label, disk_path);
+    const Slot *now = &slot_disk_slots(disk, &(size_t){0})[index];
+    if (now->offset_bytes != slot->offset_bytes || now->size_bytes != slot->size_bytes)
+        return error_say(error, -ESTALE, "the slot %s was moved on %s during the install",
+                slot->label, disk_path);
+    if (now->priority != 0 || now->tries != 0 || now->successful)
+        return error_say(error, -ESTALE,
+                "someone made the slot %s bootable during the install: it is not flipped",
+                slot->label);
+    *ret_index = index;
+    return 0;
+}
+
+int slot_commit(const char *disk_path, const Slot *slot, unsigned tries, ErrorText *error)
+{
+    _cleanup_(slot_disk_freep) SlotDisk *disk = NULL;
+    int r = slot_disk_open(disk_path, true, NULL, 0, &disk, error);
+    if (r < 0)
+        return r;
+    size_t index = SLOT_NONE;
+    r = find_again(disk, disk_path, slot, &index, error);
+    if (r < 0)
+        return r;
+    return slot_disk_flip(disk, index, tries, error);
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The commit point: after this one call, and not before, the machine boots the new slot. */
+
+#include "common/error-text.h"
+#include "partitions/slot-disk.h"
+
+/* Flips the disk to the slot, which has been proven: the last write of an install (promise 3).
+ * slot is as install_target_slot says. Blocks until the table is on the disk.
+ * Errors: -ESTALE when the table's slot of this PARTUUID is no longer the one that was written, or
+ * is bootable already; errno of the table's writes. */
+int slot_commit(const char *disk_path, const Slot *slot, unsigned tries, ErrorText *error);
