@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/bio.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -63,26 +64,31 @@ static int check_key(const EVP_PKEY *key, const char *path, ErrorText *error)
     return 0;
 }
 
-/* The next public key of the PEM text in bio, new; NULL with an error in OpenSSL's queue, which is
- * PEM_R_NO_START_LINE at the text's end. (PEM_read_bio_PUBKEY says DECODER_unsupported at the end
- * and for a damaged key alike.) */
-static EVP_PKEY *read_key(BIO *bio)
+/* Reads the next PEM block. 0 at the end of the text. Errors: -EINVAL. */
+static int read_key(BIO *bio, const char *path, EVP_PKEY **ret_key, ErrorText *error)
 {
-    char *name = NULL, *header = NULL;
+    char *name = NULL;
+    char *header = NULL;
     unsigned char *data = NULL;
     long n_bytes = 0;
-    EVP_PKEY *key = NULL;
-    if (PEM_read_bio(bio, &name, &header, &data, &n_bytes) == 1) {
-        const unsigned char *at = data;
-        if (strcmp(name, PEM_STRING_PUBLIC) == 0)
-            key = d2i_PUBKEY(NULL, &at, n_bytes);
-        if (!key)
-            ERR_raise(ERR_LIB_X509, X509_R_PUBLIC_KEY_DECODE_ERROR);
+    if (PEM_read_bio(bio, &name, &header, &data, &n_bytes) != 1) {
+        unsigned long reason = ERR_peek_last_error();
+        if (ERR_GET_LIB(reason) == ERR_LIB_PEM && ERR_GET_REASON(reason) == PEM_R_NO_START_LINE)
+            return 0;
+        return error_say(error, -EINVAL, "key %s is damaged", path);
     }
+    const unsigned char *at = data;
+    EVP_PKEY *key = strcmp(name, PEM_STRING_PUBLIC) == 0 ? d2i_PUBKEY(NULL, &at, n_bytes) : NULL;
+    int r = 1;
+    if (strcmp(name, PEM_STRING_PUBLIC) != 0)
+        r = error_say(error, -EINVAL, "key %s holds a %s where a PUBLIC KEY is wanted", path, name);
+    else if (!key)
+        r = error_say(error, -EINVAL, "key %s is damaged", path);
     OPENSSL_free(name);
     OPENSSL_free(header);
     OPENSSL_free(data);
-    return key;
+    *ret_key = key;
+    return r;
 }
 
 /* Adds every key of the PEM text in bio; *ret_n_found counts them. */
@@ -91,10 +97,12 @@ static int add_keys(
 {
     size_t n_found = 0;
     for (;; n_found++) {
-        EVP_PKEY *key = read_key(bio);
-        if (!key)
+        EVP_PKEY *key = NULL;
+        int r = read_key(bio, path, &key, error);
+        if (r == 0)
             break;
-        int r = check_key(key, path, error);
+        if (r > 0)
+            r = check_key(key, path, error);
         if (r >= 0 && ring->n_keys == KEYS_MAX)
             r = error_say(error, -EINVAL, "key %s is one too many: at most %d keys are read", path,
                     KEYS_MAX);
@@ -104,9 +112,6 @@ static int add_keys(
         }
         ring->keys[ring->n_keys++] = key;
     }
-    unsigned long reason = ERR_peek_last_error();
-    if (ERR_GET_LIB(reason) != ERR_LIB_PEM || ERR_GET_REASON(reason) != PEM_R_NO_START_LINE)
-        return error_say(error, -EINVAL, "key %s is damaged", path);
     *ret_n_found = n_found;
     return 0;
 }
@@ -165,20 +170,25 @@ static int load_entries(KeyRing *ring, DIR *dir, const char *folder_path, ErrorT
     }
 }
 
+int key_ring_add_folder(KeyRing *ring, const char *folder_path, ErrorText *error)
+{
+    DIR *dir = opendir(folder_path);
+    if (!dir && errno == ENOENT)
+        return 0;
+    if (!dir)
+        return error_say(
+                error, -errno, "key folder %s cannot be read: %s", folder_path, strerror(errno));
+    int r = load_entries(ring, dir, folder_path, error);
+    closedir(dir);
+    return r;
+}
+
 int key_ring_load(const char *folder_path, KeyRing **ret_ring, ErrorText *error)
 {
     _cleanup_(key_ring_freep) KeyRing *ring = NULL;
     int r = key_ring_new(&ring);
-    if (r < 0)
-        return r;
-    DIR *dir = opendir(folder_path);
-    if (!dir && errno != ENOENT)
-        return error_say(
-                error, -errno, "key folder %s cannot be read: %s", folder_path, strerror(errno));
-    if (dir) {
-        r = load_entries(ring, dir, folder_path, error);
-        closedir(dir);
-    }
+    if (r >= 0)
+        r = key_ring_add_folder(ring, folder_path, error);
     if (r < 0)
         return r;
     *ret_ring = TAKE_PTR(ring);

@@ -30,6 +30,9 @@ int key_ring_new(KeyRing **ret_ring);
  * of the file's keys. Errors: -EINVAL when it is no usable key, -ENOMEM, errno. */
 int key_ring_add_file(KeyRing *ring, const char *path, ErrorText *error);
 
+/* Adds every key of a folder, as key_ring_load() does. */
+int key_ring_add_folder(KeyRing *ring, const char *folder_path, ErrorText *error);
+
 void key_ring_free(KeyRing *ring);
 DEFINE_CLEANUP(KeyRing *, key_ring_free);
 size_t key_ring_n_keys(const KeyRing *ring);

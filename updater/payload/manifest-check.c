@@ -9,7 +9,7 @@
 
 #define SIGNATURES_MAX_BYTES (64 * 1024)
 
-static bool is_text(const char *text, size_t max_chars)
+static bool is_printable(const char *text, size_t max_chars)
 {
     size_t n = strnlen(text, max_chars + 1);
     if (n == 0 || n > max_chars)
@@ -20,9 +20,14 @@ static bool is_text(const char *text, size_t max_chars)
     return true;
 }
 
-static bool is_partition_name(const char *name)
+bool manifest_is_text(const char *text)
 {
-    if (!is_text(name, MANIFEST_NAME_MAX_CHARS) || name[0] == '.')
+    return is_printable(text, MANIFEST_TEXT_MAX_CHARS);
+}
+
+bool manifest_is_partition_name(const char *name)
+{
+    if (!is_printable(name, MANIFEST_NAME_MAX_CHARS) || name[0] == '.')
         return false;
     for (const char *c = name; *c; c++)
         if (!isalnum((unsigned char)*c) && !strchr("._-", *c))
@@ -32,21 +37,21 @@ static bool is_partition_name(const char *name)
 
 static UpdateError check_names(const Manifest *manifest, ErrorText *error)
 {
-    if (!is_text(manifest->product, MANIFEST_TEXT_MAX_CHARS))
+    if (!manifest_is_text(manifest->product))
         return error_say(error, UPDATE_ERROR_MANIFEST,
                 "the manifest's product is not 1 to %d printable characters without blanks",
                 MANIFEST_TEXT_MAX_CHARS);
-    if (!is_text(manifest->version, MANIFEST_TEXT_MAX_CHARS))
+    if (!manifest_is_text(manifest->version))
         return error_say(error, UPDATE_ERROR_MANIFEST,
                 "the manifest's version is not 1 to %d printable characters without blanks",
                 MANIFEST_TEXT_MAX_CHARS);
-    if (manifest->min_version[0] && !is_text(manifest->min_version, MANIFEST_TEXT_MAX_CHARS))
+    if (manifest->min_version[0] && !manifest_is_text(manifest->min_version))
         return error_say(error, UPDATE_ERROR_MANIFEST,
                 "the manifest's minimum version is not up to %d printable characters without blanks",
                 MANIFEST_TEXT_MAX_CHARS);
     for (size_t i = 0; i < manifest->n_partitions; i++) {
         const char *name = manifest->partitions[i].name;
-        if (!is_partition_name(name))
+        if (!manifest_is_partition_name(name))
             return error_say(error, UPDATE_ERROR_MANIFEST,
                     "the name of partition %zu is not 1 to %d letters, digits, '.', '_' and '-'",
                     i + 1, MANIFEST_NAME_MAX_CHARS);

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/hex.h"
+#include "common/verbs.h"
+#include "updater/payload-tool/payload-tool.h"
+#include "updater/payload/payload-writer.h"
+#include "updater/payload/signature-set.h"
+
+typedef struct {
+    PayloadWriterOptions writer;
+    const char *out_path;
+    const char *key_paths[SIGNATURE_SET_ENTRIES_MAX];
+    size_t n_keys;
+    size_t open_signature_bytes[SIGNATURE_SET_ENTRIES_MAX];
+    size_t n_open_signatures;
+} CreateOptions;
+
+enum {
+    OPTION_PRODUCT = 256,
+    OPTION_VERSION,
+    OPTION_MIN_VERSION,
+    OPTION_KEY,
+    OPTION_SIGNATURE_SIZE,
+    OPTION_THREADS,
+    OPTION_LEVEL,
+    OPTION_SALT,
+    OPTION_NO_SALT,
+    OPTION_NO_VERITY,
+};
+
+static const struct option OPTIONS[] = {
+        {"product", required_argument, NULL, OPTION_PRODUCT},
+        {"version", required_argument, NULL, OPTION_VERSION},
+        {"min-version", required_argument, NULL, OPTION_MIN_VERSION},
+        {"key", required_argument, NULL, OPTION_KEY},
+        {"signature-size", required_argument, NULL, OPTION_SIGNATURE_SIZE},
+        {"threads", required_argument, NULL, OPTION_THREADS},
+        {"level", required_argument, NULL, OPTION_LEVEL},
+        {"salt", required_argument, NULL, OPTION_SALT},
+        {"no-salt", no_argument, NULL, OPTION_NO_SALT},
+        {"no-verity", no_argument, NULL, OPTION_NO_VERITY},
+        {"output", required_argument, NULL, 'o'},
+        {0},
+};
+
+static int take_salt(PayloadWriterOptions *options, const char *text)
+{
+    size_t n_digits = strlen(text);
+    if (n_digits == 0 || n_digits % 2 != 0 || n_digits / 2 > VERITY_SALT_MAX_BYTES ||
+            hex_decode(text, options->salt, n_digits / 2) < 0)
+        return payload_tool_usage_error(
+                "--salt '%s' is not 1 to %d bytes in hexadecimal", text, VERITY_SALT_MAX_BYTES);
+    options->has_salt = true;
+    options->n_salt_bytes = n_digits / 2;
+    return 0;
+}
+
+static int take_number(const char *name, long max, long *ret_number)
+{
+    if (!payload_tool_parse_number(optarg, 1, max, ret_number))
+        return payload_tool_usage_error("%s '%s' is no number from 1 to %ld", name, optarg, max);
+    return 0;
+}
+
+static int take_signature(CreateOptions *options, int option)
+{
+    if (options->n_keys + options->n_open_signatures == SIGNATURE_SET_ENTRIES_MAX)
+        return payload_tool_usage_error(
+                "a payload has at most %d signatures", SIGNATURE_SET_ENTRIES_MAX);
+    if (option == OPTION_KEY) {
+        options->key_paths[options->n_keys++] = optarg;
+        return 0;
+    }
+    long n_bytes = 0;
+    int r = take_number("--signature-size", SIGNATURE_MAX_BYTES, &n_bytes);
+    if (r == 0)
+        options->open_signature_bytes[options->n_open_signatures++] = (size_t)n_bytes;
+    return r;
+}
+
+static int take_option(CreateOptions *options, int option)
+{
+    long number = 0;
+    int r = 0;
+    switch (option) {
+    case OPTION_PRODUCT:
+        options->writer.product = optarg;
+        return 0;
+    case OPTION_VERSION:
+        options->writer.version = optarg;
+        return 0;
+    case OPTION_MIN_VERSION:
+        options->writer.min_version = optarg;
+        return 0;
+    case OPTION_KEY:
+    case OPTION_SIGNATURE_SIZE:
+        return take_signature(options, option);
+    case OPTION_THREADS:
+        r = take_number("--threads", 256, &number);
+        options->writer.n_threads = (unsigned)number;
+        return r;
+    case OPTION_LEVEL:
+        r = take_number("--level", 22, &number);
+        options->writer.level = (int)number;
+        return r;
+    case OPTION_SALT:
+        return take_salt(&options->writer, optarg);
+    case OPTION_NO_SALT:
+        options->writer.has_salt = true;
+        options->writer.n_salt_bytes = 0;
+        return 0;
+    case OPTION_NO_VERITY:
+        options->writer.without_verity = true;
+        return 0;
+    case 'o':
+        options->out_path = optarg;
+        return 0;
+    default:
+        return EXIT_USAGE; /* getopt_long() said why */
+    }
+}
+
+static int parse(CreateOptions *options, int argc, char **argv)
+{
+    optind = 0;
+    for (int option; (option = getopt_long(argc, argv, "o:", OPTIONS, NULL)) >= 0;) {
+        int r = take_option(options, option);
+        if (r != 0)
+            return r;
+    }
+    if (!options->writer.product || !options->writer.version || !options->out_path)
+        return payload_tool_usage_error("create needs --product, --version and -o");
+    if (options->n_keys + options->n_open_signatures == 0)
+        return payload_tool_usage_error("create needs --key, or --signature-size and 'sign' later");
+    if (optind == argc)
+        return payload_tool_usage_error("create needs at least one NAME=IMAGE");
+    for (int i = optind; i < argc; i++)
+        if (!strchr(argv[i], '='))
+            return payload_tool_usage_error("'%s' is not NAME=IMAGE", argv[i]);
+    return 0;
+}
+
+/* One line that is written over itself. */
+static void on_progress(const char *name, uint64_t n_done, uint64_t n_total, void *userdata)
+{
+    int *last_percent = userdata;
+    int percent = (int)(n_done * 100 / n_total);
+    if (percent == *last_percent)
+        return;
+    *last_percent = percent;
+    fprintf(stderr, "\r%s %3d %%%s", name, percent, percent == 100 ? "\r\033[K" : "");
+}
+
+static int add_signers(
+        PayloadWriter *writer, const CreateOptions *options, SigningKey **keys, ErrorText *error)
+{
+    int r = 0;
+    for (size_t i = 0; r >= 0 && i < options->n_keys; i++) {
+        r = signing_key_load(options->key_paths[i], &keys[i], error);
+        if (r >= 0)
+            r = payload_writer_add_key(writer, keys[i], error);
+    }
+    for (size_t i = 0; r >= 0 && i < options->n_open_signatures; i++)
+        r = payload_writer_add_open_signature(writer, options->open_signature_bytes[i], error);
+    return r;
+}
+
+static int add_partition(PayloadWriter *writer, const char *argument, ErrorText *error)
+{
+    const char *equals = strchr(argument, '=');
+    _cleanup_free_ char *name = strndup(argument, (size_t)(equals - argument));
+    if (!name)
+        return -ENOMEM;
+    size_t n_padded_bytes = 0;
+    int r = payload_writer_add_partition(writer, name, equals + 1, &n_padded_bytes, error);
+    if (r >= 0 && n_padded_bytes > 0)
+        fprintf(stderr,
+                UPDATE_PAYLOAD ": %s does not end on a block of 4096 bytes: %zu zeros were added\n",
+                equals + 1, n_padded_bytes);
+    return r;
+}
+
+static int create(const CreateOptions *options, SigningKey **keys, char **arguments,
+        size_t n_arguments, ErrorText *error)
+{
+    _cleanup_(payload_writer_freep) PayloadWriter *writer = NULL;
+    int r = payload_writer_new(options->out_path, &options->writer, &writer, error);
+    if (r >= 0)
+        r = add_signers(writer, options, keys, error);
+    for (size_t i = 0; r >= 0 && i < n_arguments; i++)
+        r = add_partition(writer, arguments[i], error);
+    return r < 0 ? r : payload_writer_finish(writer, error);
+}
+
+int update_payload_create(int argc, char **argv, void *context)
+{
+    (void)context;
+    int last_percent = -1;
+    CreateOptions options = {.writer = {.userdata = &last_percent}};
+    int r = parse(&options, argc, argv);
+    if (r != 0)
+        return r;
+    if (isatty(STDERR_FILENO))
+        options.writer.on_progress = on_progress;
+    SigningKey *keys[SIGNATURE_SET_ENTRIES_MAX] = {0};
+    ErrorText error = {0};
+    r = create(&options, keys, argv + optind, (size_t)(argc - optind), &error);
+    for (size_t i = 0; i < options.n_keys; i++)
+        signing_key_free(keys[i]);
+    return r < 0 ? payload_tool_fail(r, &error) : EXIT_SUCCESS;
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/verbs.h"
+#include "updater/payload-tool/payload-tool.h"
+#include "updater/payload/output-file.h"
+
+typedef struct {
+    PayloadToolKeys keys;
+    const char *name;
+    const char *out_path;
+    const char *path;
+} ExtractOptions;
+
+enum {
+    OPTION_PUBLIC_KEY = 256,
+    OPTION_KEY_DIR,
+};
+
+static const struct option OPTIONS[] = {
+        {"public-key", required_argument, NULL, OPTION_PUBLIC_KEY},
+        {"key-dir", required_argument, NULL, OPTION_KEY_DIR},
+        {"partition", required_argument, NULL, 'p'},
+        {"output", required_argument, NULL, 'o'},
+        {0},
+};
+
+static int take_option(ExtractOptions *options, int option)
+{
+    ErrorText error = {0};
+    int r = 0;
+    switch (option) {
+    case OPTION_PUBLIC_KEY:
+        r = payload_tool_add_public_key(&options->keys, optarg, &error);
+        break;
+    case OPTION_KEY_DIR:
+        r = payload_tool_add_key_dir(&options->keys, optarg, &error);
+        break;
+    case 'p':
+        options->name = optarg;
+        break;
+    case 'o':
+        options->out_path = optarg;
+        break;
+    default:
+        return EXIT_USAGE; /* getopt_long() said why */
+    }
+    return r < 0 ? payload_tool_fail(r, &error) : 0;
+}
+
+static int parse(ExtractOptions *options, int argc, char **argv)
+{
+    optind = 0;
+    for (int option; (option = getopt_long(argc, argv, "p:o:", OPTIONS, NULL)) >= 0;) {
+        int r = take_option(options, option);
+        if (r != 0)
+            return r;
+    }
+    if (argc - optind != 1)
+        return payload_tool_usage_error("extract takes one payload");
+    if (!options->keys.ring)
+        return payload_tool_usage_error("extract needs --public-key or --key-dir");
+    if (!options->out_path)
+        return payload_tool_usage_error("extract needs -o IMAGE");
+    options->path = argv[optind];
+    return 0;
+}
+
+static const PartitionUpdate *find_partition(
+        const Manifest *manifest, const char *name, ErrorText *error)
+{
+    if (!name && manifest->n_partitions == 1)
+        return &manifest->partitions[0];
+    char names[256] = "";
+    for (size_t i = 0; i < manifest->n_partitions; i++) {
+        const char *candidate = manifest->partitions[i].name;
+        if (name && strcmp(candidate, name) == 0)
+            return &manifest->partitions[i];
+        size_t n = strlen(names);
+        snprintf(names + n, sizeof(names) - n, "%s%s", i > 0 ? ", " : "", candidate);
+    }
+    if (name)
+        error_say(error, 0, "the payload has no partition '%s'; it has %s", name, names);
+    else
+        error_say(error, 0, "say with -p which partition: the payload has %s", names);
+    return NULL;
+}
+
+static UpdateError extract(const ExtractOptions *options, ErrorText *error)
+{
+    _cleanup_(payload_file_freep) PayloadFile *file = NULL;
+    UpdateError failure = payload_tool_open_verified(options->path, &options->keys, &file, error);
+    if (failure != UPDATE_OK)
+        return failure;
+    const PartitionUpdate *partition =
+            find_partition(payload_file_manifest(file), options->name, error);
+    if (!partition)
+        return UPDATE_ERROR_GENERIC;
+    _cleanup_(output_file_freep) OutputFile *out = NULL;
+    if (output_file_new(options->out_path, &out, error) < 0)
+        return UPDATE_ERROR_GENERIC;
+    failure = payload_file_extract(file, partition, output_file_fd(out), 0, error);
+    if (failure == UPDATE_OK && output_file_commit(out, error) < 0)
+        failure = UPDATE_ERROR_WRITE;
+    return failure;
+}
+
+int update_payload_extract(int argc, char **argv, void *context)
+{
+    (void)context;
+    ExtractOptions options = {0};
+    ErrorText error = {0};
+    int r = parse(&options, argc, argv);
+    if (r == 0) {
+        UpdateError failure = extract(&options, &error);
+        if (failure != UPDATE_OK)
+            r = payload_tool_fail_update(failure, &error);
+    }
+    payload_tool_keys_done(&options.keys);
+    return r;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "updater/payload-tool/payload-tool.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/verbs.h"
+
+int payload_tool_fail(int r, const ErrorText *error)
+{
+    fprintf(stderr, UPDATE_PAYLOAD ": %s\n", error->line[0] ? error->line : strerror(-r));
+    return EXIT_FAILURE;
+}
+
+int payload_tool_fail_update(UpdateError failure, const ErrorText *error)
+{
+    fprintf(stderr, UPDATE_PAYLOAD ": %s\n",
+            error->line[0] ? error->line : update_error_text(failure));
+    return EXIT_FAILURE;
+}
+
+int payload_tool_usage_error(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fprintf(stderr, UPDATE_PAYLOAD ": ");
+    vfprintf(stderr, format, arguments);
+    fprintf(stderr, "; '" UPDATE_PAYLOAD " --help' says more\n");
+    va_end(arguments);
+    return EXIT_USAGE;
+}
+
+int payload_tool_add_key_dir(PayloadToolKeys *keys, const char *path, ErrorText *error)
+{
+    return keys->ring ? key_ring_add_folder(keys->ring, path, error)
+                      : key_ring_load(path, &keys->ring, error);
+}
+
+int payload_tool_add_public_key(PayloadToolKeys *keys, const char *path, ErrorText *error)
+{
+    int r = keys->ring ? 0 : key_ring_new(&keys->ring);
+    return r < 0 ? r : key_ring_add_file(keys->ring, path, error);
+}
+
+void payload_tool_keys_done(PayloadToolKeys *keys)
+{
+    key_ring_free(keys->ring);
+    keys->ring = NULL;
+}
+
+UpdateError payload_tool_open_verified(
+        const char *path, const PayloadToolKeys *keys, PayloadFile **ret_file, ErrorText *error)
+{
+    _cleanup_(payload_file_freep) PayloadFile *file = NULL;
+    UpdateError failure = payload_file_open(path, keys->ring, &file, error);
+    if (failure == UPDATE_OK)
+        failure = payload_file_verify(file, keys->ring, error);
+    if (failure != UPDATE_OK)
+        return failure;
+    *ret_file = TAKE_PTR(file);
+    return UPDATE_OK;
+}
+
+bool payload_tool_parse_number(const char *text, long min, long max, long *ret_number)
+{
+    char *end;
+    errno = 0;
+    long number = strtol(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end || errno != 0 || number < min || number > max)
+        return false;
+    *ret_number = number;
+    return true;
+}

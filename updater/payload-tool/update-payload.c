@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* update-payload: makes, signs, shows, verifies and unpacks payloads.
+ *
+ * Exit codes: 0 done; 1 failed or not verified; 2 the command line is wrong. */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/verbs.h"
+#include "updater/payload-tool/payload-tool.h"
+
+static const Verb VERBS[] = {
+        {"create", 0, -1, "[OPTION...] -o OUT NAME=IMAGE...", "make a payload from images",
+                update_payload_create},
+        {"sign", 0, -1, "[OPTION...] PAYLOAD", "sign with a key that is kept elsewhere",
+                update_payload_sign},
+        {"show", 0, -1, "[--json] PAYLOAD", "say what is in a payload; verifies nothing",
+                update_payload_show},
+        {"verify", 0, -1, "KEYS [--full] PAYLOAD", "check signatures and data",
+                update_payload_verify},
+        {"extract", 0, -1, "KEYS [-p NAME] -o IMAGE PAYLOAD", "verify, and write a partition",
+                update_payload_extract},
+        {0},
+};
+
+static const char OPTIONS_HELP[] =
+        "\n"
+        "create:\n"
+        "  --product NAME        what the payload is for; clients of another product refuse it\n"
+        "  --version VERSION     what the images hold\n"
+        "  --min-version VERSION the oldest running version that may install it\n"
+        "  --key PEM             sign with this private key (RSA of 2048 to 4096 bits, Ed25519);\n"
+        "                        may be given several times\n"
+        "  --signature-size N    leave room for a signature of N bytes, to be put in by 'sign':\n"
+        "                        256 to 512 for RSA, 64 for Ed25519; several times\n"
+        "  --threads N           otherwise one per processor; the payload is the same\n"
+        "  --level N             of zstd, otherwise 5; 12 takes 7 times as long for 5 % less\n"
+        "  --salt HEX, --no-salt of the hash tree; otherwise derived from product and partition\n"
+        "  --no-verity           the images come with their own tree, or have none\n"
+        "  -o, --output OUT      the payload; its folder needs room for it twice\n"
+        "\n"
+        "sign, first step, writes what has to be signed, the 32 bytes of a SHA-256 each:\n"
+        "  --metadata-digest FILE --payload-digest FILE\n"
+        "  RSA:     openssl pkeyutl -sign -inkey KEY -pkeyopt digest:sha256 -in FILE -out SIGNATURE\n"
+        "  Ed25519: openssl pkeyutl -sign -inkey KEY -rawin -in FILE -out SIGNATURE\n"
+        "sign, second step, puts signatures into the room that create left; several times:\n"
+        "  --metadata-signature FILE --payload-signature FILE -o OUT [KEYS]\n"
+        "\n"
+        "verify:\n"
+        "  --full                also make every partition, in $TMPDIR or /var/tmp, and hold its\n"
+        "                        hash, root hash and block index against the manifest\n"
+        "extract:\n"
+        "  -p, --partition NAME  needed where the payload has several\n"
+        "  -o, --output IMAGE    file system and hash tree, as they lie in a slot\n"
+        "\n"
+        "KEYS, each several times; any one key is enough:\n"
+        "  --public-key PEM      a public key\n"
+        "  --key-dir DIR         a folder of public keys, *.pem\n"
+        "\n"
+        "Exit codes: 0 done; 1 failed or not verified; 2 wrong command line.\n";
+
+static void print_help(void)
+{
+    printf("usage: " UPDATE_PAYLOAD " VERB [OPTION...] [ARGUMENT...]\n\n"
+           "Makes, signs, shows, verifies and unpacks the payloads that update-engine installs.\n\n");
+    verbs_print_help(VERBS);
+    fputs(OPTIONS_HELP, stdout);
+}
+
+static bool has_argument(int argc, char **argv, const char *argument)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], argument) == 0)
+            return true;
+    return false;
+}
+
+int main(int argc, char **argv)
+{
+    int r = EXIT_SUCCESS;
+    if (has_argument(argc, argv, "--help"))
+        print_help();
+    else if (argc > 1 && strcmp(argv[1], "--version") == 0)
+        printf(UPDATE_PAYLOAD " " FLIPSIDE_VERSION "\n");
+    else
+        r = verbs_run(VERBS, UPDATE_PAYLOAD, argc - 1, argv + 1, NULL);
+    if (fflush(stdout) != 0 && r == EXIT_SUCCESS) {
+        fprintf(stderr, UPDATE_PAYLOAD ": writing to standard output failed: %s\n",
+                strerror(errno));
+        r = EXIT_FAILURE;
+    }
+    return r;
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/verbs.h"
+#include "updater/payload-tool/payload-tool.h"
+#include "updater/payload/output-file.h"
+
+typedef struct {
+    PayloadToolKeys keys;
+    bool is_full;
+    const char *path;
+} VerifyOptions;
+
+enum {
+    OPTION_PUBLIC_KEY = 256,
+    OPTION_KEY_DIR,
+    OPTION_FULL,
+};
+
+static const struct option OPTIONS[] = {
+        {"public-key", required_argument, NULL, OPTION_PUBLIC_KEY},
+        {"key-dir", required_argument, NULL, OPTION_KEY_DIR},
+        {"full", no_argument, NULL, OPTION_FULL},
+        {0},
+};
+
+static int take_option(VerifyOptions *options, int option)
+{
+    ErrorText error = {0};
+    int r = 0;
+    switch (option) {
+    case OPTION_PUBLIC_KEY:
+        r = payload_tool_add_public_key(&options->keys, optarg, &error);
+        break;
+    case OPTION_KEY_DIR:
+        r = payload_tool_add_key_dir(&options->keys, optarg, &error);
+        break;
+    case OPTION_FULL:
+        options->is_full = true;
+        break;
+    default:
+        return EXIT_USAGE; /* getopt_long() said why */
+    }
+    return r < 0 ? payload_tool_fail(r, &error) : 0;
+}
+
+static int parse(VerifyOptions *options, int argc, char **argv)
+{
+    optind = 0;
+    for (int option; (option = getopt_long(argc, argv, "", OPTIONS, NULL)) >= 0;) {
+        int r = take_option(options, option);
+        if (r != 0)
+            return r;
+    }
+    if (argc - optind != 1)
+        return payload_tool_usage_error("verify takes one payload");
+    if (!options->keys.ring)
+        return payload_tool_usage_error("verify needs --public-key or --key-dir");
+    options->path = argv[optind];
+    return 0;
+}
+
+/* Makes the partition in a file without a name. */
+static UpdateError check_content(
+        const PayloadFile *file, const PartitionUpdate *partition, ErrorText *error)
+{
+    const char *folder = getenv("TMPDIR");
+    char path[4096];
+    snprintf(path, sizeof(path), "%s/update-payload", folder && folder[0] ? folder : "/var/tmp");
+    _cleanup_close_ int fd = output_file_open_scratch(path, error);
+    if (fd < 0)
+        return UPDATE_ERROR_GENERIC;
+    return payload_file_extract(file, partition, fd, 0, error);
+}
+
+static UpdateError verify(const VerifyOptions *options, PayloadFile **ret_file, ErrorText *error)
+{
+    _cleanup_(payload_file_freep) PayloadFile *file = NULL;
+    UpdateError failure = payload_tool_open_verified(options->path, &options->keys, &file, error);
+    if (failure != UPDATE_OK)
+        return failure;
+    const Manifest *manifest = payload_file_manifest(file);
+    for (size_t i = 0; i < manifest->n_partitions; i++) {
+        const PartitionUpdate *partition = &manifest->partitions[i];
+        failure = options->is_full ? check_content(file, partition, error)
+                                   : payload_file_check_operations(file, partition, error);
+        if (failure != UPDATE_OK)
+            return failure;
+    }
+    *ret_file = TAKE_PTR(file);
+    return UPDATE_OK;
+}
+
+int update_payload_verify(int argc, char **argv, void *context)
+{
+    (void)context;
+    VerifyOptions options = {0};
+    ErrorText error = {0};
+    _cleanup_(payload_file_freep) PayloadFile *file = NULL;
+    int r = parse(&options, argc, argv);
+    if (r == 0) {
+        UpdateError failure = verify(&options, &file, &error);
+        if (failure != UPDATE_OK)
+            r = payload_tool_fail_update(failure, &error);
+    }
+    payload_tool_keys_done(&options.keys);
+    if (r == 0)
+        printf("%s is good: product %s, version %s\n", options.path,
+                payload_file_manifest(file)->product, payload_file_manifest(file)->version);
+    return r;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* An image cut into operations of 1 MiB of target, compressed by worker threads, the blobs laid
+ * one behind the other. The same image and level give the same bytes, however many threads. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/cleanup.h"
+#include "common/error-text.h"
+#include "updater/payload/manifest.h"
+
+#define IMAGE_PACKER_OPERATION_BYTES (1 << 20) /* of target */
+
+/* The default: measured on 200 MiB of a Debian's /usr in frames of 16 KiB, one core of the day,
+ * level 1 gives 92.5 MB at 220 MB/s, 3 gives 89.8 at 167, 5 gives 87.0 at 78, 9 gives 86.5 at 23,
+ * 12 gives 82.5 at 11 and 19 gives 81.5 at 4. Above 5 time grows faster than what is saved. */
+#define IMAGE_PACKER_LEVEL 5
+
+typedef struct {
+    unsigned n_threads; /* 0: one per processor, at most 32 */
+    int level;          /* of zstd; 0: IMAGE_PACKER_LEVEL */
+    /* Called by one thread at a time with the bytes read since the last call; may be NULL. */
+    void (*on_progress)(uint64_t n_bytes, void *userdata);
+    void *userdata;
+} ImagePackerOptions;
+
+/* Operations whose arrays are inside the object. */
+typedef struct PackedImage PackedImage;
+void packed_image_free(PackedImage *image);
+DEFINE_CLEANUP(PackedImage *, packed_image_free);
+const Operation *packed_image_operations(const PackedImage *image, size_t *ret_n_operations);
+
+/* Packs n_blocks blocks from the start of image_fd. Blobs are appended to blob_fd at
+ * *n_blob_bytes, which is advanced; operations' offsets count from 0 of that file. Memory is about
+ * 3 MiB a thread. Blocks. Errors: -EINVAL for a level that zstd does not have, -ENOMEM, errno of
+ * read, write and thread; *n_blob_bytes is then anywhere. */
+int image_packer_run(const ImagePackerOptions *options, int image_fd, uint64_t n_blocks,
+        int blob_fd, uint64_t *n_blob_bytes, PackedImage **ret_image, ErrorText *error);

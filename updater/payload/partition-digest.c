@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "updater/payload/partition-digest.h"
+
+#include <errno.h>
+
+#include "common/fd-io.h"
+#include "verity/block-index.h"
+
+/* One pass of the verity code builds the tree and hands out the data in order for the partition's
+ * hash; the tree follows; the index is read out of the tree's lowest level. */
+#define PIECE_BYTES ((size_t)256 * 1024)
+
+typedef struct {
+    const PartitionDigestOptions *options;
+    Sha256Stream *hash;
+} Job;
+
+static void on_data(const void *data, size_t n_bytes, void *userdata)
+{
+    Job *job = userdata;
+    sha256_stream_add(job->hash, data, n_bytes);
+    if (job->options->on_progress)
+        job->options->on_progress(n_bytes, job->options->userdata);
+}
+
+/* Hands a region's bytes in order to `take`. */
+static int read_region(VerityRegion region, uint64_t n_bytes, Job *job,
+        void (*take)(const void *data, size_t n_bytes, void *userdata))
+{
+    _cleanup_free_ uint8_t *piece = malloc(PIECE_BYTES);
+    if (!piece)
+        return -ENOMEM;
+    for (uint64_t at = 0; at < n_bytes;) {
+        size_t n = MIN(PIECE_BYTES, n_bytes - at);
+        int r = fd_pread_full(region.fd, piece, n, region.offset_bytes + at);
+        if (r < 0)
+            return r;
+        take(piece, n, job);
+        at += n;
+    }
+    return 0;
+}
+
+static void on_tree(const void *data, size_t n_bytes, void *userdata)
+{
+    Job *job = userdata;
+    sha256_stream_add(job->hash, data, n_bytes);
+}
+
+/* Fills index from the digests of the data blocks in the tree. */
+static int read_index(VerityRegion tree, const VerityLayout *layout, const Sha256 *root_hash,
+        uint64_t n_blocks, uint8_t *index)
+{
+    if (layout->n_levels == 0) {
+        block_index_fill(root_hash, 1, index);
+        return 0;
+    }
+    Sha256 digests[VERITY_DIGESTS_PER_BLOCK];
+    uint64_t at_bytes = tree.offset_bytes + layout->level_start_block[0] * VERITY_BLOCK_BYTES;
+    for (uint64_t i = 0; i < n_blocks; i += VERITY_DIGESTS_PER_BLOCK) {
+        int r = fd_pread_full(tree.fd, digests, sizeof(digests), at_bytes);
+        if (r < 0)
+            return r;
+        block_index_fill(digests, MIN((uint64_t)VERITY_DIGESTS_PER_BLOCK, n_blocks - i),
+                index + i * BLOCK_INDEX_ENTRY_BYTES);
+        at_bytes += VERITY_BLOCK_BYTES;
+    }
+    return 0;
+}
+
+static int compute_with_tree(
+        Job *job, int data_fd, VerityRegion tree, PartitionDigest *digest, ErrorText *error)
+{
+    const PartitionDigestOptions *options = job->options;
+    VerityLayout layout;
+    int r = verity_layout_compute(options->verity, &layout);
+    if (r < 0)
+        return r;
+    VerityRun run = {.n_threads = options->n_threads, .on_data = on_data, .userdata = job};
+    r = verity_tree_build(
+            options->verity, (VerityRegion){data_fd, 0}, tree, &run, &digest->root_hash, error);
+    if (r < 0)
+        return r;
+    digest->n_tree_blocks = layout.n_tree_blocks;
+    r = read_region(tree, layout.n_tree_blocks * VERITY_BLOCK_BYTES, job, on_tree);
+    if (r < 0)
+        return r;
+    digest->block_index = calloc(options->n_data_blocks, BLOCK_INDEX_ENTRY_BYTES);
+    if (!digest->block_index)
+        return -ENOMEM;
+    return read_index(
+            tree, &layout, &digest->root_hash, options->n_data_blocks, digest->block_index);
+}
+
+int partition_digest_compute(const PartitionDigestOptions *options, int data_fd, VerityRegion tree,
+        PartitionDigest *ret_digest, ErrorText *error)
+{
+    _cleanup_(sha256_stream_freep) Sha256Stream *hash = NULL;
+    _cleanup_(partition_digest_done) PartitionDigest digest = {0};
+    int r = sha256_stream_new(&hash);
+    if (r < 0)
+        return r;
+    Job job = {options, hash};
+    if (options->verity)
+        r = compute_with_tree(&job, data_fd, tree, &digest, error);
+    else
+        r = read_region((VerityRegion){data_fd, 0}, options->n_data_blocks * VERITY_BLOCK_BYTES,
+                &job, on_data);
+    if (r < 0)
+        return r;
+    sha256_stream_finish(hash, &digest.hash);
+    *ret_digest = digest;
+    digest.block_index = NULL;
+    return 0;
+}
+
+void partition_digest_done(PartitionDigest *digest)
+{
+    free(TAKE_PTR(digest->block_index));
+}

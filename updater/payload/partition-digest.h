@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Everything that a manifest says of a partition's content, computed from the content: when a
+ * payload is made, and when one is held against what it yields. */
+
+#include <stdint.h>
+
+#include "common/cleanup.h"
+#include "common/error-text.h"
+#include "common/sha256.h"
+#include "verity/hash-tree.h"
+
+typedef struct {
+    Sha256 hash;      /* of data and tree */
+    Sha256 root_hash; /* with verity */
+    uint64_t n_tree_blocks;
+    uint8_t *block_index; /* with verity: 8 bytes a block; inside */
+} PartitionDigest;
+
+typedef struct {
+    uint64_t n_data_blocks;
+    const VerityParameters *verity; /* borrowed; NULL: no tree */
+    unsigned n_threads;             /* as VerityRun's */
+    /* Called by one thread at a time with the bytes read since the last call; may be NULL. */
+    void (*on_progress)(uint64_t n_bytes, void *userdata);
+    void *userdata;
+} PartitionDigestOptions;
+
+/* Reads the data from the start of data_fd once, writes the tree to `tree` (with verity).
+ * Blocks. Errors: -EINVAL, -ENOMEM, errno of read and write. */
+int partition_digest_compute(const PartitionDigestOptions *options, int data_fd, VerityRegion tree,
+        PartitionDigest *ret_digest, ErrorText *error);
+
+/* Releases what is inside. */
+void partition_digest_done(PartitionDigest *digest);

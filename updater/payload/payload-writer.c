@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "updater/payload/payload-writer.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "common/fd-io.h"
+#include "updater/payload/manifest-check.h"
+#include "updater/payload/manifest-writer.h"
+#include "updater/payload/output-file.h"
+#include "updater/payload/partition-builder.h"
+#include "updater/payload/payload-header.h"
+#include "updater/payload/signature-set.h"
+
+/* The manifest stands before the blobs and its size is known only after them: so blobs are spooled,
+ * and the end writes header and manifest and copies the spool behind them, hashing for the payload
+ * signature on the way. That signature covers everything but the metadata signature and itself. */
+#define PIECE_BYTES ((size_t)256 * 1024)
+
+struct PayloadWriter {
+    const PayloadWriterOptions *options;
+    const char *out_path;
+    OutputFile *out;
+    int spool_fd;
+    uint64_t n_spool_bytes;
+    PartitionBuilder *builders[MANIFEST_PARTITIONS_MAX];
+    size_t n_builders;
+    const SigningKey *keys[SIGNATURE_SET_ENTRIES_MAX];
+    size_t n_keys;
+    SignatureSet *metadata_signatures;
+    SignatureSet *payload_signatures;
+};
+
+/* What manifest_write() would refuse only after all the work. */
+static int check_options(const PayloadWriterOptions *options, ErrorText *error)
+{
+    static const char rule[] = "must be 1 to 128 printable characters without blanks";
+    static_assert(MANIFEST_TEXT_MAX_CHARS == 128, "the rule says so");
+    if (!manifest_is_text(options->product))
+        return error_say(error, -EINVAL, "the product %s", rule);
+    if (!manifest_is_text(options->version))
+        return error_say(error, -EINVAL, "the version %s", rule);
+    if (options->min_version && options->min_version[0] && !manifest_is_text(options->min_version))
+        return error_say(error, -EINVAL, "the minimum version %s", rule);
+    if (options->n_salt_bytes > VERITY_SALT_MAX_BYTES)
+        return error_say(error, -EINVAL, "a salt has at most %d bytes", VERITY_SALT_MAX_BYTES);
+    return 0;
+}
+
+int payload_writer_new(const char *out_path, const PayloadWriterOptions *options,
+        PayloadWriter **ret_writer, ErrorText *error)
+{
+    _cleanup_(payload_writer_freep) PayloadWriter *writer = malloc(sizeof(*writer));
+    if (!writer)
+        return -ENOMEM;
+    *writer = (PayloadWriter){.options = options, .out_path = out_path, .spool_fd = -1};
+    int r = check_options(options, error);
+    if (r >= 0)
+        r = signature_set_new(&writer->metadata_signatures);
+    if (r >= 0)
+        r = signature_set_new(&writer->payload_signatures);
+    if (r >= 0)
+        r = output_file_new(out_path, &writer->out, error);
+    if (r < 0)
+        return r;
+    writer->spool_fd = output_file_open_scratch(out_path, error);
+    if (writer->spool_fd < 0)
+        return writer->spool_fd;
+    *ret_writer = TAKE_PTR(writer);
+    return 0;
+}
+
+void payload_writer_free(PayloadWriter *writer)
+{
+    if (!writer)
+        return;
+    for (size_t i = 0; i < writer->n_builders; i++)
+        partition_builder_free(writer->builders[i]);
+    signature_set_free(writer->payload_signatures);
+    signature_set_free(writer->metadata_signatures);
+    output_file_free(writer->out);
+    safe_close(writer->spool_fd);
+    free(writer);
+}
+
+int payload_writer_add_open_signature(PayloadWriter *writer, size_t n_bytes, ErrorText *error)
+{
+    int r = signature_set_add_open(writer->metadata_signatures, n_bytes);
+    if (r >= 0)
+        r = signature_set_add_open(writer->payload_signatures, n_bytes);
+    if (r == -E2BIG)
+        return error_say(
+                error, r, "a payload has at most %d signatures", SIGNATURE_SET_ENTRIES_MAX);
+    if (r < 0)
+        return error_say(
+                error, r, "a signature has 1 to %d bytes, not %zu", SIGNATURE_MAX_BYTES, n_bytes);
+    return 0;
+}
+
+int payload_writer_add_key(PayloadWriter *writer, const SigningKey *key, ErrorText *error)
+{
+    int r = payload_writer_add_open_signature(writer, signing_key_signature_bytes(key), error);
+    if (r >= 0)
+        writer->keys[writer->n_keys++] = key;
+    return r;
+}
+
+int payload_writer_add_partition(PayloadWriter *writer, const char *name, const char *image_path,
+        size_t *ret_n_padded_bytes, ErrorText *error)
+{
+    if (writer->n_builders == MANIFEST_PARTITIONS_MAX)
+        return error_say(
+                error, -EINVAL, "a payload has at most %d partitions", MANIFEST_PARTITIONS_MAX);
+    if (!manifest_is_partition_name(name))
+        return error_say(error, -EINVAL,
+                "'%s' is no name for a partition: 1 to %d letters, digits, '.', '_' and '-' will do",
+                name, MANIFEST_NAME_MAX_CHARS);
+    for (size_t i = 0; i < writer->n_builders; i++)
+        if (strcmp(partition_builder_partition(writer->builders[i])->name, name) == 0)
+            return error_say(error, -EINVAL, "partition %s is given twice", name);
+    PartitionBuilder *builder = NULL;
+    int r = partition_builder_run(writer->options, name, image_path, writer->out_path,
+            writer->spool_fd, &writer->n_spool_bytes, &builder, error);
+    if (r < 0)
+        return r;
+    writer->builders[writer->n_builders++] = builder;
+    *ret_n_padded_bytes = partition_builder_n_padded_bytes(builder);
+    return 0;
+}
+
+/* Fills the set with every key's signature and writes its blob at offset_bytes. */
+static int sign_and_write(PayloadWriter *writer, SignatureSet *set, const Sha256 *digest,
+        uint64_t offset_bytes, ErrorText *error)
+{
+    for (size_t i = 0; i < writer->n_keys; i++) {
+        uint8_t signature[SIGNATURE_MAX_BYTES];
+        int r = signing_key_sign(writer->keys[i], digest, signature);
+        if (r >= 0)
+            r = signature_set_fill(set, signature, signing_key_signature_bytes(writer->keys[i]));
+        if (r < 0)
+            return error_say(error, r, "signing failed");
+    }
+    size_t n_bytes = signature_set_blob_bytes(set);
+    _cleanup_free_ uint8_t *blob = malloc(n_bytes);
+    if (!blob)
+        return -ENOMEM;
+    signature_set_write(set, blob);
+    return fd_pwrite_full(output_file_fd(writer->out), blob, n_bytes, offset_bytes);
+}
+
+/* Copies the spool to offset_bytes of the output and adds it to the hash. */
+static int copy_spool(PayloadWriter *writer, Sha256Stream *hash, uint64_t offset_bytes)
+{
+    _cleanup_free_ uint8_t *piece = malloc(PIECE_BYTES);
+    if (!piece)
+        return -ENOMEM;
+    for (uint64_t at = 0; at < writer->n_spool_bytes;) {
+        size_t n = MIN(PIECE_BYTES, writer->n_spool_bytes - at);
+        int r = fd_pread_full(writer->spool_fd, piece, n, at);
+        if (r < 0)
+            return r;
+        sha256_stream_add(hash, piece, n);
+        r = fd_pwrite_full(output_file_fd(writer->out), piece, n, offset_bytes + at);
+        if (r < 0)
+            return r;
+        at += n;
+    }
+    return 0;
+}
+
+static int assemble(
+        PayloadWriter *writer, const uint8_t *manifest, size_t n_manifest_bytes, ErrorText *error)
+{
+    int fd = output_file_fd(writer->out);
+    size_t n_signature_bytes = signature_set_blob_bytes(writer->metadata_signatures);
+    uint8_t header[PAYLOAD_HEADER_BYTES];
+    payload_header_write(n_manifest_bytes, (uint32_t)n_signature_bytes, header);
+    int r = fd_pwrite_full(fd, header, sizeof(header), 0);
+    if (r >= 0)
+        r = fd_pwrite_full(fd, manifest, n_manifest_bytes, sizeof(header));
+    _cleanup_(sha256_stream_freep) Sha256Stream *hash = NULL;
+    if (r >= 0)
+        r = sha256_stream_new(&hash);
+    if (r < 0)
+        return r;
+
+    Sha256 digest;
+    sha256_stream_add(hash, header, sizeof(header));
+    sha256_stream_add(hash, manifest, n_manifest_bytes);
+    sha256_stream_finish(hash, &digest);
+    uint64_t at_bytes = sizeof(header) + n_manifest_bytes;
+    r = sign_and_write(writer, writer->metadata_signatures, &digest, at_bytes, error);
+    if (r < 0)
+        return r;
+
+    at_bytes += n_signature_bytes;
+    sha256_stream_reset(hash);
+    sha256_stream_add(hash, header, sizeof(header));
+    sha256_stream_add(hash, manifest, n_manifest_bytes);
+    r = copy_spool(writer, hash, at_bytes);
+    if (r < 0)
+        return r;
+    sha256_stream_finish(hash, &digest);
+    return sign_and_write(
+            writer, writer->payload_signatures, &digest, at_bytes + writer->n_spool_bytes, error);
+}
+
+int payload_writer_finish(PayloadWriter *writer, ErrorText *error)
+{
+    if (signature_set_n_entries(writer->payload_signatures) == 0)
+        return error_say(error, -EINVAL, "a payload needs a key or room for a signature");
+    PartitionUpdate partitions[MANIFEST_PARTITIONS_MAX];
+    for (size_t i = 0; i < writer->n_builders; i++)
+        partitions[i] = *partition_builder_partition(writer->builders[i]);
+    Manifest manifest = {
+            .product = writer->options->product,
+            .version = writer->options->version,
+            .min_version = writer->options->min_version ? writer->options->min_version : "",
+            .partitions = partitions,
+            .n_partitions = writer->n_builders,
+            .signatures_offset_bytes = writer->n_spool_bytes,
+            .n_signatures_bytes = signature_set_blob_bytes(writer->payload_signatures),
+    };
+    _cleanup_free_ uint8_t *data = NULL;
+    size_t n_bytes;
+    int r = manifest_write(&manifest, &data, &n_bytes, error);
+    if (r < 0)
+        return r;
+    if (n_bytes > PAYLOAD_MANIFEST_MAX_BYTES)
+        return error_say(error, -EFBIG,
+                "the images are too large for one payload: its manifest would have %zu bytes",
+                n_bytes);
+    ErrorText reason = {0};
+    r = assemble(writer, data, n_bytes, &reason);
+    if (r < 0)
+        return error_say(error, r, "%s cannot be written: %s", writer->out_path,
+                reason.line[0] ? reason.line : strerror(-r));
+    return output_file_commit(writer->out, error);
+}

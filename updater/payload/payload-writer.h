@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Makes a payload (updater/payload/payload-header.h) out of partition images. The same images,
+ * names, keys and level give the same bytes, whatever the threads (RSA and Ed25519 signatures do
+ * not depend on chance). Blobs are spooled to a file without a name beside the payload, so twice
+ * the payload's size is taken on the disk; memory is bounded but for the manifest. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/cleanup.h"
+#include "common/error-text.h"
+#include "updater/payload/signing-key.h"
+#include "verity/hash-tree.h"
+
+typedef struct PayloadWriter PayloadWriter;
+
+typedef struct {
+    const char *product;
+    const char *version;
+    const char *min_version; /* "" or NULL: any running version may install it */
+    unsigned n_threads;      /* 0: one per processor */
+    int level;               /* of zstd; 0: IMAGE_PACKER_LEVEL */
+    bool without_verity;     /* images come as they are and no tree is made */
+    bool has_salt;           /* of the tree; else derived from product and partition */
+    uint8_t salt[VERITY_SALT_MAX_BYTES];
+    size_t n_salt_bytes;
+    /* n_done of n_total bytes of partition `name` were read (each byte is read twice); called by
+     * any thread, one at a time. May be NULL. */
+    void (*on_progress)(const char *name, uint64_t n_done, uint64_t n_total, void *userdata);
+    void *userdata;
+} PayloadWriterOptions;
+
+/* Opens the output. options, its texts and out_path are borrowed for the writer's life.
+ * Errors: -EINVAL, -ENOMEM, errno. */
+int payload_writer_new(const char *out_path, const PayloadWriterOptions *options,
+        PayloadWriter **ret_writer, ErrorText *error);
+
+/* Leaves nothing behind unless payload_writer_finish() succeeded. */
+void payload_writer_free(PayloadWriter *writer);
+DEFINE_CLEANUP(PayloadWriter *, payload_writer_free);
+
+/* Signs with key (borrowed until the end), beside the other keys. Errors: -E2BIG. */
+int payload_writer_add_key(PayloadWriter *writer, const SigningKey *key, ErrorText *error);
+
+/* Leaves room for a signature of n_bytes that `update-payload sign` puts in later.
+ * Errors: -EINVAL, -E2BIG. */
+int payload_writer_add_open_signature(PayloadWriter *writer, size_t n_bytes, ErrorText *error);
+
+/* Packs an image (regular file or block device) as partition `name` (copied). An image that does
+ * not end on a block of 4096 bytes is padded with zeros; *ret_n_padded_bytes says by how much.
+ * Blocks. Errors: -EINVAL (name, empty image, image that changed meanwhile), -ENOMEM, errno. */
+int payload_writer_add_partition(PayloadWriter *writer, const char *name, const char *image_path,
+        size_t *ret_n_padded_bytes, ErrorText *error);
+
+/* Writes, signs and syncs the payload and puts it in its place. The writer can only be freed
+ * afterwards. Blocks. Errors: -EINVAL (no partition, no signature, product, version), errno. */
+int payload_writer_finish(PayloadWriter *writer, ErrorText *error);
