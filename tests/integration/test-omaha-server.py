@@ -12,6 +12,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -99,6 +100,27 @@ def wait_for(condition):
         if time.monotonic() > end:
             raise AssertionError("waited too long")
         time.sleep(0.005)
+
+
+def varint(n):
+    return bytes([n]) if n < 128 else bytes([n & 127 | 128]) + varint(n >> 7)
+
+
+def field(number, value):
+    """A protobuf field: a number, or bytes."""
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def smallest_payload(version):
+    """One partition of one block of zeros; nobody signed it, and nobody here asks who did."""
+    operation = field(1, 6) + field(6, field(1, 0) + field(2, 1))
+    partition = (field(1, b"usr") + field(7, field(1, 4096) + field(2, b"h" * 32)) +
+                 field(8, operation))
+    manifest = (field(3, 4096) + field(4, 0) + field(5, 8) + field(12, 0) + field(13, partition) +
+                field(1000, b"test") + field(1001, version))
+    return b"CrAU" + struct.pack(">QQL", 2, len(manifest), 8) + manifest + bytes(16)
 
 
 def run(*arguments):
@@ -507,6 +529,17 @@ class Verbs(unittest.TestCase):
         self.assertEqual(json.loads((releases / "releases/1.0/release.json").read_text())["size"],
                          34)
         self.assertEqual((releases / "channels/stable").read_text(), "1.0\n")
+
+    def test_the_version_is_in_the_payload(self):
+        self.payload.write_bytes(smallest_payload(b"4.5.6"))
+        done = run("add", self.folder / "d", self.payload, "beta")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("4.5.6", json.loads(run("list", self.folder / "d", "--json").stdout)
+                      ["releases"])
+        for payload in [smallest_payload(b"../x"), smallest_payload(b"1")[:60],
+                        b"CrAU" + struct.pack(">QQL", 2, 1 << 63, 8), b"CrAU"]:
+            self.payload.write_bytes(payload)
+            self.refused(1, "add", self.folder / "d", self.payload, "beta")
 
     def test_what_cannot_be(self):
         releases = self.folder / "d"
