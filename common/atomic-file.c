@@ -31,8 +31,8 @@ static int open_parent(int dir_fd, const char *path, const char **ret_name)
 static int write_temporary(int folder_fd, const char *name, const char *temporary, const void *data,
         size_t n_bytes, mode_t mode)
 {
-    _cleanup_close_ int fd =
-            openat(folder_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    _cleanup_close_ int fd = openat(
+            folder_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return -errno;
 

@@ -18,30 +18,30 @@
 #define _must_check_ __attribute__((warn_unused_result))
 
 /* Defines `func##p(type *)` that calls func(type) unless the value is NULL. */
-#define DEFINE_CLEANUP(type, func)                                                                 \
-    static inline void func##p(type *p)                                                            \
-    {                                                                                              \
-        if (*p)                                                                                    \
-            func(*p);                                                                              \
-    }                                                                                              \
+#define DEFINE_CLEANUP(type, func)      \
+    static inline void func##p(type *p) \
+    {                                   \
+        if (*p)                         \
+            func(*p);                   \
+    }                                   \
     struct cleanup_needs_a_semicolon
 
 /* Gives the pointer away: the variable is NULL afterwards. */
-#define TAKE_PTR(p)                                                                                \
-    ({                                                                                             \
-        __typeof__(p) *_p = &(p);                                                                  \
-        __typeof__(p) _taken = *_p;                                                                \
-        *_p = NULL;                                                                                \
-        _taken;                                                                                    \
+#define TAKE_PTR(p)                 \
+    ({                              \
+        __typeof__(p) *_p = &(p);   \
+        __typeof__(p) _taken = *_p; \
+        *_p = NULL;                 \
+        _taken;                     \
     })
 
 /* Gives the file descriptor away: the variable is -1 afterwards. */
-#define TAKE_FD(fd)                                                                                \
-    ({                                                                                             \
-        int *_fd = &(fd);                                                                          \
-        int _taken = *_fd;                                                                         \
-        *_fd = -1;                                                                                 \
-        _taken;                                                                                    \
+#define TAKE_FD(fd)        \
+    ({                     \
+        int *_fd = &(fd);  \
+        int _taken = *_fd; \
+        *_fd = -1;         \
+        _taken;            \
     })
 
 #define ELEMENTS(a) (sizeof(a) / sizeof((a)[0]))

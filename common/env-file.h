@@ -24,8 +24,8 @@ typedef struct EnvFile EnvFile;
  * or ends before the value does, a NUL or another control character than a tab is an error that
  * says "name:line: what is wrong"; the last line may lack its newline. name is borrowed.
  * Errors: -EINVAL with `error`, -EFBIG over ENV_FILE_MAX_BYTES with `error`, -ENOMEM. */
-int env_file_parse(const char *name, const char *text, size_t n_bytes, EnvFile **ret_file,
-        ErrorText *error);
+int env_file_parse(
+        const char *name, const char *text, size_t n_bytes, EnvFile **ret_file, ErrorText *error);
 
 /* Reads the file path below dir_fd (AT_FDCWD for a plain path); blocks.
  * Errors: as above with path as name, and errno of open and read with `error` (-ENOENT too). */

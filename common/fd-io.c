@@ -81,8 +81,8 @@ int fd_size_bytes(int fd, uint64_t *ret_size_bytes)
     return 0;
 }
 
-int fd_read_file(int dir_fd, const char *path, size_t max_bytes, char **ret_data,
-        size_t *ret_n_bytes)
+int fd_read_file(
+        int dir_fd, const char *path, size_t max_bytes, char **ret_data, size_t *ret_n_bytes)
 {
     _cleanup_close_ int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)

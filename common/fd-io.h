@@ -24,5 +24,5 @@ int fd_size_bytes(int fd, uint64_t *ret_size_bytes);
 /* Reads a whole regular file of at most max_bytes below dir_fd (AT_FDCWD for a plain path).
  * *ret_data is new, has a NUL after its *ret_n_bytes.
  * Errors: -EFBIG when it is longer, -ENOMEM, errno of open and read. */
-int fd_read_file(int dir_fd, const char *path, size_t max_bytes, char **ret_data,
-        size_t *ret_n_bytes);
+int fd_read_file(
+        int dir_fd, const char *path, size_t max_bytes, char **ret_data, size_t *ret_n_bytes);

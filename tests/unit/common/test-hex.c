@@ -31,7 +31,8 @@ END_TEST
 /* RFC 4648 section 10. */
 START_TEST(base64_vectors)
 {
-    static const char *const texts[] = {"", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"};
+    static const char *const texts[] = {
+            "", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"};
     for (size_t n = 0; n <= 6; n++) {
         char text[16];
         uint8_t back[8];
