@@ -104,8 +104,10 @@ static int apply_transport(CURL *easy, const HttpRequestOptions *options)
     code |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     code |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* freeing must not wait for DNS */
     code |= curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-    if (options->ca_file)
+    if (options->ca_file) {
         code |= curl_easy_setopt(easy, CURLOPT_CAINFO, options->ca_file);
+        code |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+    }
     return code == CURLE_OK ? 0 : -ENOMEM;
 }
 

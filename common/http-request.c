@@ -2,7 +2,7 @@
 
 /* A request lives through: starting -> running -> finished -> reported. What the caller must not
  * see happen inside its own calls (the start, going on after a pause, on_done) is left to one
- * deferred event source, and so is the release of a request that is freed inside a callback.
+ * deferred event source.
  *
  * Redirects are followed here and not by libcurl, so that https is never left for http at any step
  * and credentials stay with their host. HTTP/1.1 only: with HTTP/2 a paused transfer would hold up
