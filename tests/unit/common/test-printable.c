@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/printable.h"
+
+#include <stdio.h>
+
+#include "tests/unit/unit.h"
+
+static const struct {
+    const char *text, *expected;
+} cases[] = {
+        {"", ""},
+        {"plain text, 100 %", "plain text, 100 %"},
+        {"Gr\xc3\xbc\xc3\x9f"
+         "e \xe2\x82\xac \xf0\x9f\x98\x80",
+                "Gr\xc3\xbc\xc3\x9f"
+                "e \xe2\x82\xac \xf0\x9f\x98\x80"},
+        {"a\x1b[31mred\n\t\x7f", "a?[31mred???"},
+        {"csi \xc2\x9b"
+         "1m",
+                "csi ??1m"},
+        {"cut \xe2\x82", "cut ??"},
+        {"overlong \xc0\xaf \xe0\x80\xaf", "overlong ?? ???"},
+        {"surrogate \xed\xa0\x80", "surrogate ???"},
+        {"too large \xf4\x90\x80\x80 \xff", "too large ???? ?"},
+        {"latin1 \xfc.", "latin1 ?."},
+};
+
+START_TEST(only_printable_utf8_is_left)
+{
+    char text[64];
+    snprintf(text, sizeof(text), "%s", cases[_i].text);
+    printable_clean(text);
+    ck_assert_str_eq(text, cases[_i].expected);
+}
+END_TEST
+
+Suite *unit_suite(void)
+{
+    Suite *suite = suite_create("printable");
+    TCase *tcase = unit_case(suite, "printable");
+    tcase_add_loop_test(tcase, only_printable_utf8_is_left, 0, sizeof(cases) / sizeof(cases[0]));
+    return suite;
+}
