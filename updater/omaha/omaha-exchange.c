@@ -23,6 +23,7 @@ struct OmahaExchange {
     size_t n_room_bytes;
     bool is_out_of_memory;
     HttpRequest *request;
+    OmahaResponse *response;
     void (*on_done)(OmahaExchange *exchange, const OmahaOutcome *outcome, void *userdata);
     void *userdata;
 };
@@ -107,8 +108,6 @@ static void on_request_done(HttpRequest *request, HttpResult result, const HttpH
     (void)request;
     OmahaExchange *exchange = userdata;
     ErrorText error = {0};
-    _cleanup_(omaha_response_freep) OmahaResponse *response = NULL;
-
     UpdateError code;
     if (head->status >= 400 || (is_success(head->status) && !exchange->wants_response))
         code = judge_status(head->status, &error); /* however the rest of it ended */
@@ -120,14 +119,14 @@ static void on_request_done(HttpRequest *request, HttpResult result, const HttpH
         code = judge_status(head->status, &error);
     if (code == UPDATE_OK && exchange->wants_response)
         code = omaha_response_parse(exchange->body ? exchange->body : "", exchange->n_body_bytes,
-                exchange->app_id, &response, &error);
+                exchange->app_id, &exchange->response, &error);
 
     OmahaOutcome outcome = {
             .code = code,
             .error = error.line,
             .http_status = head->status,
             .retry_after_sec = head->retry_after_sec,
-            .response = response,
+            .response = exchange->response,
     };
     exchange->on_done(exchange, &outcome, exchange->userdata); /* may free the exchange */
 }
@@ -176,6 +175,7 @@ void omaha_exchange_free(OmahaExchange *exchange)
         return;
     http_request_free(exchange->request);
     free(exchange->app_id);
+    omaha_response_free(exchange->response);
     free(exchange->body);
     free(exchange);
 }

@@ -9,11 +9,13 @@
 typedef struct OmahaExchange OmahaExchange;
 
 typedef struct {
-    UpdateError code;              /* UPDATE_OK, 2000 + status, UPDATE_ERROR_OMAHA_REQUEST, ... */
-    const char *error;             /* in words, "" when OK; borrowed */
-    unsigned http_status;          /* 0 when none came */
-    uint64_t retry_after_sec;      /* 0 when absent */
-    const OmahaResponse *response; /* borrowed; NULL unless OK and an answer was asked for */
+    UpdateError code;         /* UPDATE_OK, 2000 + status, UPDATE_ERROR_OMAHA_REQUEST, ... */
+    const char *error;        /* in words, "" when OK; borrowed */
+    unsigned http_status;     /* 0 when none came */
+    uint64_t retry_after_sec; /* 0 when absent */
+    const OmahaResponse
+            *response; /* inside the exchange, until that is freed; NULL unless OK and an
+                                      answer was asked for */
 } OmahaOutcome;
 
 /* Posts xml (copied) to url as text/xml; with wants_response the answer is parsed, without (events,
