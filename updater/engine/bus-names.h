@@ -16,22 +16,34 @@
  *
  *   Check() -> (s s)                asks the server now, installs nothing. Returns a verdict
  *                                   ("update", "no-update", "not-now") and the version offered or
- *                                   the server's reason. Busy, or failed: an error
+ *                                   the reason in words. Busy, disabled or failed: an error
  *   Update() -> ()                  as AttemptUpdate, but an error (Busy, Disabled) where it
  *                                   cannot start
+ *   UpdateWithFlags(t flags) -> ()  the same; flags: BUS_FLAG_*
  *   Install(s source) -> ()         a local file (absolute path) or an http(s) URL
- *   Rollback() -> (s version)       verifies the other slot, then flips to it
+ *   InstallWithFlags(s source, t flags) -> ()
+ *   Rollback() -> (s version)       verifies the other slot, then flips to it; where an update
+ *                                   waits for its reboot, that is withdrawn and the running
+ *                                   version stays
  *   Cancel() -> ()                  ends what is under way; an error when nothing is
- *   Reload() -> ()                  reads the configuration again
+ *   Reload() -> ()                  reads the configuration again; an error names what is wrong
  *   GetSlots() -> a(sssuubbb)       label, version ("" unknown), product, priority, tries,
  *                                   successful, is running, is next
- *   Finished(s what, u code, s error)   signal: an update, install, rollback or check ended
+ *   Finished(s what, s result, u code, s text)
+ *                                   signal: what ("update", "install", "rollback", "check") ended
+ *                                   with result "done", "no-update", "not-now", "cancelled" or
+ *                                   "failed"; code is 0 or Omaha's error code; text says it in
+ *                                   words ("" when there is nothing to add). Each of them that was
+ *                                   asked for or started by itself ends with exactly one, unless
+ *                                   the daemon goes away; an "update" that goes on after a restart
+ *                                   ends with one then
  *   properties, all with PropertiesChanged where they change at phases:
  *     Phase s ("idle", "checking", "starting", "preparing", "downloading", "verifying",
  *     "committing", "rolling-back", "need-reboot"), LastError s, LastErrorCode u,
- *     BytesDone t, BytesTotal t, BytesFetched t (no change signals: polled), Channel s, Server s,
- *     Product s, Version s, NewVersion s, RunningSlot s, TargetSlot s, LastCheckedUsec t,
- *     NextCheckUsec t (CLOCK_REALTIME, 0: none)
+ *     BytesDone t, BytesTotal t, BytesFetched t (no change signals: polled), Channel s, Server s
+ *     ("" when disabled), Product s, Version s, NewVersion s (under way or waiting for its
+ *     reboot, else ""), RunningSlot s, TargetSlot s, LastCheckedUsec t, NextCheckUsec t
+ *     (CLOCK_REALTIME, 0: none)
  *
  * Reading is free; every method that changes something needs privilege (CAP_SYS_ADMIN or the
  * daemon's own user). Methods that wait answer later; the loop stays free. */
@@ -41,11 +53,32 @@
 #define BUS_INTERFACE_MANAGER "com.coreos.update1.Manager"
 #define BUS_INTERFACE_FLIPSIDE "com.coreos.update1.Flipside"
 
+/* For UpdateWithFlags and InstallWithFlags; unknown bits are an error. */
+#define BUS_FLAG_ALLOW_DOWNGRADE UINT64_C(1) /* this once, an older version is welcome */
+#define BUS_FLAGS_ALL BUS_FLAG_ALLOW_DOWNGRADE
+
 #define BUS_ERROR_BUSY "com.coreos.update1.Error.Busy"
 #define BUS_ERROR_DISABLED "com.coreos.update1.Error.Disabled"
 #define BUS_ERROR_NOTHING_TO_DO "com.coreos.update1.Error.NothingToDo"
 #define BUS_ERROR_FAILED "com.coreos.update1.Error.Failed"
 #define BUS_ERROR_REFUSED "com.coreos.update1.Error.Refused"
+#define BUS_ERROR_CANCELLED "com.coreos.update1.Error.Cancelled"
+
+/* What ended, and how, in Finished. */
+#define BUS_WHAT_CHECK "check"
+#define BUS_WHAT_UPDATE "update"
+#define BUS_WHAT_INSTALL "install"
+#define BUS_WHAT_ROLLBACK "rollback"
+#define BUS_RESULT_DONE "done"
+#define BUS_RESULT_NO_UPDATE "no-update"
+#define BUS_RESULT_NOT_NOW "not-now"
+#define BUS_RESULT_CANCELLED "cancelled"
+#define BUS_RESULT_FAILED "failed"
+
+/* The verdicts of Check. */
+#define BUS_VERDICT_UPDATE "update"
+#define BUS_VERDICT_NO_UPDATE "no-update"
+#define BUS_VERDICT_NOT_NOW "not-now"
 
 /* The status strings of com.coreos.update1.Manager. */
 #define BUS_STATUS_IDLE "UPDATE_STATUS_IDLE"

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "updater/engine/engine-private.h"
+
+#include <string.h>
+
+#include "common/log.h"
+#include "common/printable.h"
+#include "updater/engine/offer.h"
+
+/* Asking the server: request with the events that wait, answer, decision, and then either the end
+ * of the task or an install. */
+
+#define RESUME_RETRY_MIN_USEC (5 * USEC_PER_SEC)
+#define RESUME_RETRY_MAX_USEC (10 * USEC_PER_MINUTE)
+
+int engine_load_config(Engine *engine, ErrorText *error)
+{
+    Config *config = NULL;
+    ErrorText line = {};
+    int r = config_load(engine->root_fd, &config, &line);
+    if (r < 0) {
+        EngineState *state = engine->state;
+        printable_clean(line.line);
+        if (strcmp(state->last_error, line.line) != 0)
+            log_error("%s; no updates until it is corrected", line.line);
+        snprintf(state->last_error, sizeof(state->last_error), "%s", line.line);
+        state->last_error_code = UPDATE_ERROR_GENERIC;
+        return error_say(error, r, "%s", line.line);
+    }
+    config_free(engine->config);
+    engine->config = config;
+    return 0;
+}
+
+/* The answer, and no answer, are facts for the schedule. */
+static void plan_next(Engine *engine, const OmahaOutcome *outcome)
+{
+    engine->check_result = (CheckResult){
+            .http_status = outcome->http_status,
+            .poll_interval_sec = outcome->response ? outcome->response->poll_interval_sec : 0,
+            .retry_after_sec = outcome->retry_after_sec,
+    };
+    engine_arm_check(engine, UINT64_MAX);
+    /* The network may need a while longer than we do after a reboot. */
+    if (engine->request.is_resumed && outcome->code == UPDATE_ERROR_OMAHA_REQUEST) {
+        uint64_t wait = backoff_usec(
+                ++engine->n_resume_failures, RESUME_RETRY_MIN_USEC, RESUME_RETRY_MAX_USEC);
+        engine_arm_check(engine, backoff_jitter_usec(wait, wait / 4, engine_random()));
+    }
+}
+
+static void fail(Engine *engine, const OmahaOutcome *outcome)
+{
+    /* The server can hear of a bad answer, not of being out of reach. */
+    bool is_answer =
+            outcome->code != UPDATE_ERROR_OMAHA_REQUEST && outcome->code < UPDATE_ERROR_HTTP_BASE;
+    if (is_answer)
+        engine_report(engine, OMAHA_EVENT_UPDATE_COMPLETE, OMAHA_RESULT_ERROR, outcome->code, "");
+    engine_finish(engine, ENGINE_FAILED, outcome->code, outcome->error);
+}
+
+/* Says a lasting refusal once per version; true the first time. */
+static bool is_first_refusal(Engine *engine, const char *version)
+{
+    if (engine->refused_version && strcmp(engine->refused_version, version) == 0)
+        return false;
+    free(engine->refused_version);
+    engine->refused_version = strdup(version);
+    return true;
+}
+
+static void refuse_downgrade(Engine *engine, const char *text)
+{
+    if (engine->request.is_explicit || is_first_refusal(engine, engine->new_version))
+        engine_report(engine, OMAHA_EVENT_UPDATE_COMPLETE, OMAHA_RESULT_ERROR,
+                UPDATE_ERROR_DOWNGRADE, "");
+    engine_finish(engine, ENGINE_FAILED, UPDATE_ERROR_DOWNGRADE, text);
+}
+
+static void act(Engine *engine, OfferDecision decision, const char *text)
+{
+    switch (decision) {
+    case OFFER_NOTHING:
+    case OFFER_ALREADY_RUNS:
+    case OFFER_ALREADY_WAITS:
+        engine_finish(engine, ENGINE_NO_UPDATE, UPDATE_OK, text);
+        return;
+    case OFFER_FAILED_BEFORE:
+        if (is_first_refusal(engine, engine->new_version))
+            log_notice("%s", text);
+        /* Not a success: what failed is still what an administrator should see. */
+        engine_finish(engine, ENGINE_NOT_NOW, UPDATE_OK, text);
+        return;
+    case OFFER_NOT_NOW:
+        engine_finish(engine, ENGINE_NOT_NOW, UPDATE_OK, text);
+        return;
+    case OFFER_DOWNGRADE:
+        refuse_downgrade(engine, text);
+        return;
+    case OFFER_BACK_OFF:
+        if (engine->request.task == ENGINE_UPDATE)
+            engine_report(engine, OMAHA_EVENT_UPDATE_COMPLETE, OMAHA_RESULT_DEFERRED,
+                    UPDATE_ERROR_BACKOFF, "");
+        engine_finish(engine, ENGINE_NOT_NOW, UPDATE_OK, text);
+        return;
+    case OFFER_INSTALL:
+        break;
+    }
+    if (engine->request.task == ENGINE_CHECK) {
+        engine_finish(engine, ENGINE_DONE, UPDATE_OK, text);
+        return;
+    }
+    log_notice("%s", text);
+    engine_start_install(engine, engine->offer);
+}
+
+static void on_checked(OmahaExchange *exchange, const OmahaOutcome *outcome, void *userdata)
+{
+    (void)exchange;
+    Engine *engine = userdata;
+    plan_next(engine, outcome);
+    if (outcome->code != UPDATE_OK) {
+        fail(engine, outcome);
+        return;
+    }
+    engine->n_resume_failures = 0;
+    engine_reports_delivered(engine, engine->n_events_sent);
+    engine->n_events_sent = 0;
+    engine->state->last_checked_usec = engine_clock_usec(CLOCK_REALTIME);
+    const OmahaResponse *response = outcome->response;
+    engine->offer = response;
+    if (response->verdict == OMAHA_UPDATE) {
+        (void)download_policy_bind(&engine->state->policy, response);
+        snprintf(engine->new_version, sizeof(engine->new_version), "%s", response->version);
+        printable_clean(engine->new_version);
+    }
+    OfferContext context = {
+            .running_version = engine->config->version,
+            .allows_downgrade = engine->request.allows_downgrade || engine->config->allow_downgrade,
+            .is_explicit = engine->request.is_explicit,
+            .is_resumed = engine->request.is_resumed,
+            .now_sec = engine_clock_usec(CLOCK_REALTIME) / USEC_PER_SEC,
+    };
+    ErrorText text = {};
+    OfferDecision decision = offer_decide(response, engine->state, &context, &text);
+    act(engine, decision, text.line);
+}
+
+void engine_start_check(Engine *engine, const EngineRequest *request)
+{
+    engine_begin(engine, request, ENGINE_CHECKING);
+    /* Events that are on their way by themselves would be sent twice. */
+    size_t n_events = 0;
+    const OmahaEvent *events = event_outbox_peek(engine->outbox, &n_events);
+    if (engine->report)
+        n_events = 0;
+    OmahaIdentity identity = engine_omaha_identity(engine, request->is_explicit);
+    OmahaEvent steady = {OMAHA_EVENT_UPDATE_COMPLETE, OMAHA_RESULT_SUCCESS_REBOOT, 0, ""};
+    _cleanup_free_ char *xml = NULL;
+    int r = omaha_request_check(
+            &identity, n_events > 0 ? events : &steady, n_events > 0 ? n_events : 1, &xml);
+    engine->n_events_sent = n_events;
+    if (r == 0)
+        r = omaha_exchange_new(engine->http, engine->config->server, xml, identity.app_id, true,
+                on_checked, engine, &engine->exchange);
+    if (r < 0) {
+        OmahaOutcome outcome = {.code = UPDATE_ERROR_OMAHA_REQUEST};
+        plan_next(engine, &outcome);
+        engine_finish(engine, ENGINE_FAILED, UPDATE_ERROR_OMAHA_REQUEST, strerror(-r));
+    }
+}

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "updater/engine/engine-private.h"
+
+#include <string.h>
+
+#include "common/log.h"
+#include "updater/omaha/download-policy.h"
+
+/* From an offer (or a file, or a URL) to a flipped slot: the options, the state that goes to the
+ * disk before the target is touched and before the flip, the events, the end. */
+
+static EnginePhase phase_of(InstallPhase phase)
+{
+    switch (phase) {
+    case INSTALL_STARTING:
+        return ENGINE_STARTING;
+    case INSTALL_PREPARING:
+        return ENGINE_PREPARING;
+    case INSTALL_DOWNLOADING:
+        return ENGINE_DOWNLOADING;
+    case INSTALL_VERIFYING:
+        return ENGINE_VERIFYING;
+    case INSTALL_COMMITTING:
+        return ENGINE_COMMITTING;
+    }
+    return ENGINE_STARTING;
+}
+
+static void on_recorded(SlotTask *task, int r, const ErrorText *error, void *userdata)
+{
+    Engine *engine = userdata;
+    if (r < 0) {
+        log_warning("the running slot is not recorded, a rollback to it could not be verified: %s",
+                error->line);
+    } else {
+        engine_state_set_slot(engine->state, engine->running_label, slot_task_content(task));
+        (void)engine_save(engine, NULL);
+    }
+    slot_task_free(TAKE_PTR(engine->record_task));
+}
+
+static void record_running_slot(Engine *engine)
+{
+    const char *label = engine->running_label;
+    if (!label[0] || engine->record_task)
+        return;
+    const SlotContent *known = engine_state_slot(engine->state, label);
+    if (known && strcmp(known->version, engine->config->version) == 0)
+        return;
+    SlotContent content = {};
+    snprintf(content.version, sizeof(content.version), "%s", engine->config->version);
+    snprintf(content.product, sizeof(content.product), "%s", engine->config->product);
+    SlotTaskOptions options = {.kind = SLOT_TASK_RECORD,
+            .disk_path = engine->disk_path,
+            .label = label,
+            .content = &content};
+    int r = slot_task_new(engine->event, &options, on_recorded, engine, &engine->record_task);
+    if (r < 0)
+        log_warning("the running slot is not recorded: %s", strerror(-r));
+}
+
+/* The download has just come to its end: a payload that fails from here on is not fetched again
+ * every hour. */
+static void on_downloaded(Engine *engine)
+{
+    engine_report(engine, OMAHA_EVENT_DOWNLOAD_FINISHED, OMAHA_RESULT_SUCCESS, 0, "");
+    if (engine->offer)
+        download_policy_on_complete(&engine->state->policy, engine->offer,
+                engine_clock_usec(CLOCK_REALTIME) / USEC_PER_SEC, engine_random());
+}
+
+static void on_phase(Engine *engine, EnginePhase phase)
+{
+    switch (phase) {
+    case ENGINE_DOWNLOADING:
+        engine_report(engine, OMAHA_EVENT_DOWNLOAD_STARTED, OMAHA_RESULT_SUCCESS, 0, "");
+        break;
+    case ENGINE_VERIFYING:
+        on_downloaded(engine);
+        break;
+    case ENGINE_IDLE:
+    case ENGINE_CHECKING:
+    case ENGINE_STARTING:
+    case ENGINE_PREPARING:
+    case ENGINE_COMMITTING:
+    case ENGINE_ROLLING_BACK:
+    case ENGINE_NEED_REBOOT:
+    case ENGINE_REPORTING_ERROR:
+        break;
+    }
+    engine_set_phase(engine, phase);
+}
+
+static void on_progress(Install *install, const InstallProgress *progress, void *userdata)
+{
+    (void)install;
+    Engine *engine = userdata;
+    engine->progress = *progress;
+    if (progress->version[0])
+        snprintf(engine->new_version, sizeof(engine->new_version), "%s", progress->version);
+    engine->progress.version = engine->new_version;
+    if (engine->offer && progress->phase == INSTALL_DOWNLOADING && progress->n_bytes_fetched > 0)
+        (void)download_policy_on_bytes(&engine->state->policy);
+    EnginePhase phase = phase_of(progress->phase);
+    if (phase != engine->phase)
+        on_phase(engine, phase);
+    else
+        engine->observer->on_progress(engine->userdata);
+}
+
+static int on_accepted(Install *install, const char *version, void *userdata, ErrorText *error)
+{
+    (void)install;
+    Engine *engine = userdata;
+    EngineState *state = engine->state;
+    /* An Omaha answer need not name its version: then this is the first time that we see it. */
+    if (!engine->request.is_explicit && strcmp(version, engine->config->version) == 0)
+        return error_say(error, -EALREADY, "version %s runs already", version);
+    if (!engine->request.is_explicit && engine_state_has_failed(state, version))
+        return error_say(error, -EALREADY, "version %s failed here before", version);
+    /* What waited for its reboot, and what was known of the slot, ends here. */
+    if (state->has_pending)
+        state->pending.is_replaced = true;
+    engine_state_set_slot(state, engine->target_label, NULL);
+    state->has_interrupted = true;
+    state->interrupted = (InterruptedInstall){
+            .is_explicit = engine->request.is_explicit,
+            .allows_downgrade = engine->request.allows_downgrade,
+    };
+    memcpy(state->interrupted.source, engine->request.source, sizeof(state->interrupted.source));
+    return engine_save(engine, error);
+}
+
+static int on_commit(Install *install, const SlotContent *content, void *userdata, ErrorText *error)
+{
+    (void)install;
+    Engine *engine = userdata;
+    EngineState *state = engine->state;
+    PendingSlot pending = {};
+    memcpy(pending.version, content->version, sizeof(pending.version));
+    snprintf(pending.previous_version, sizeof(pending.previous_version), "%s",
+            engine->config->version);
+    memcpy(pending.label, engine->target_label, sizeof(pending.label));
+    memcpy(pending.boot_id, engine->identity.boot_id, sizeof(pending.boot_id));
+    state->pending = pending;
+    state->has_pending = true;
+    engine_state_set_slot(state, engine->target_label, content);
+    engine->is_committed = true;
+    return engine_save(engine, error);
+}
+
+static void succeed(Engine *engine)
+{
+    EngineState *state = engine->state;
+    state->pending.is_flipped = true;
+    state->has_interrupted = false;
+    engine_state_remove_failed(state, state->pending.version);
+    engine_report(engine, OMAHA_EVENT_UPDATE_COMPLETE, OMAHA_RESULT_SUCCESS, 0, "");
+    ErrorText text;
+    error_say(&text, 0, "version %s is installed in %s; reboot to run it", state->pending.version,
+            state->pending.label);
+    engine_remember(engine, engine->request.task == ENGINE_INSTALL ? "install" : "update", "done",
+            state->pending.version, state->pending.label, 0, "");
+    engine_finish(engine, ENGINE_DONE, UPDATE_OK, text.line);
+}
+
+void engine_forget_install(Engine *engine)
+{
+    EngineState *state = engine->state;
+    state->has_interrupted = false;
+    /* The flip failed, or what waited was overwritten: nothing waits any more. */
+    if (engine->is_committed || (state->has_pending && state->pending.is_replaced)) {
+        state->has_pending = false;
+        engine_state_set_slot(state, engine->target_label, NULL);
+    }
+}
+
+static void fail(Engine *engine, UpdateError code, const char *text)
+{
+    engine_report(engine, OMAHA_EVENT_UPDATE_COMPLETE, OMAHA_RESULT_ERROR, code, "");
+    engine_remember(engine, engine->request.task == ENGINE_INSTALL ? "install" : "update", "failed",
+            engine->new_version, engine->target_label, code, text);
+    engine_forget_install(engine);
+    engine_finish(engine, ENGINE_FAILED, code, text);
+}
+
+/* Whether the policy moved on to another URL that was not tried in this round. */
+static bool has_other_url(Engine *engine, UpdateError code)
+{
+    if (!engine->offer)
+        return false;
+    DownloadPolicy *policy = &engine->state->policy;
+    unsigned n_attempts = policy->n_attempts, url = policy->url_index;
+    (void)download_policy_on_failure(policy, engine->offer, code,
+            engine_clock_usec(CLOCK_REALTIME) / USEC_PER_SEC, engine_random());
+    return policy->n_attempts == n_attempts && policy->url_index != url;
+}
+
+static void on_installed(Install *install, const InstallResult *result, void *userdata)
+{
+    Engine *engine = userdata;
+    if (result->code == UPDATE_OK) {
+        succeed(engine);
+        return;
+    }
+    bool tries_next = has_other_url(engine, result->code) && result->is_url_fault;
+    if (!tries_next) {
+        fail(engine, result->code, result->error);
+        return;
+    }
+    log_warning("%s; trying the next URL", result->error);
+    engine->install = NULL;
+    install_free(install);
+    engine_start_install(engine, engine->offer);
+}
+
+static const InstallHandlers handlers = {
+        .on_progress = on_progress,
+        .on_accepted = on_accepted,
+        .on_commit = on_commit,
+        .on_done = on_installed,
+};
+
+static void set_source(InstallOptions *options, Engine *engine, const OmahaResponse *offer,
+        const char **source_url)
+{
+    if (offer) {
+        options->urls = offer->urls;
+        options->n_urls = offer->n_urls;
+        options->first_url = engine->state->policy.url_index;
+        options->max_failures_per_url = offer->max_failures_per_url;
+        options->payload_bytes = offer->packages[0].size_bytes;
+        options->has_payload_sha256 = true;
+        options->payload_sha256 = offer->payload_sha256;
+        options->offered_version = offer->version[0] ? offer->version : NULL;
+    } else if (engine->request.source[0] == '/') {
+        options->file_path = engine->request.source;
+    } else {
+        *source_url = engine->request.source;
+        options->urls = source_url;
+        options->n_urls = 1;
+    }
+}
+
+void engine_start_install(Engine *engine, const OmahaResponse *offer)
+{
+    const Config *config = engine->config;
+    if (!engine->disk_path[0] || engine->disk_error.line[0]) {
+        /* It may have been repaired since. */
+        engine->disk_error.line[0] = '\0';
+        engine_find_slots(engine);
+    }
+    if (engine->disk_error.line[0]) {
+        fail(engine, UPDATE_ERROR_OPEN_TARGET, engine->disk_error.line);
+        return;
+    }
+    record_running_slot(engine);
+    const char *source_url = NULL;
+    InstallOptions options = {
+            .disk_path = engine->disk_path,
+            .running_label = engine->running_label[0] ? engine->running_label : NULL,
+            .target_label = engine->target_label[0] ? engine->target_label : NULL,
+            .user = config->download_user,
+            .password = config->download_password,
+            .key_dir = engine->key_dir,
+            .product = config->product,
+            .running_version = config->version,
+            .allow_downgrade = engine->request.allows_downgrade || config->allow_downgrade,
+            .boot_tries = config->boot_tries,
+            .state_fd = engine->state_fd,
+    };
+    set_source(&options, engine, offer, &source_url);
+    if (engine->phase != ENGINE_STARTING)
+        engine_set_phase(engine, ENGINE_STARTING);
+    int r = install_new(engine->event, engine->http, &options, &handlers, engine, &engine->install);
+    if (r < 0)
+        fail(engine, UPDATE_ERROR_GENERIC, strerror(-r));
+}

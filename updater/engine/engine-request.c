@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "updater/engine/engine-private.h"
+
+#include <string.h>
+
+#include "common/log.h"
+
+/* What others ask of the engine. */
+
+/* Whether a task may begin: nothing is under way and the configuration will do. */
+static EngineAnswer prepare(Engine *engine, bool needs_server, ErrorText *error)
+{
+    if (!engine_is_free(engine))
+        return error_say(error, ENGINE_BUSY, "busy: %s", engine_phase_text(engine->phase));
+    if (engine_load_config(engine, error) < 0)
+        return ENGINE_CANNOT;
+    if (needs_server && !engine->config->server)
+        return error_say(error, ENGINE_DISABLED,
+                "no update server is configured; set SERVER= in /etc/%s/update.conf", FLIPSIDE_OS);
+    return ENGINE_STARTED;
+}
+
+EngineAnswer engine_check(Engine *engine, ErrorText *error)
+{
+    EngineAnswer answer = prepare(engine, true, error);
+    if (answer == ENGINE_STARTED)
+        engine_start_check(engine, &(EngineRequest){.task = ENGINE_CHECK, .is_explicit = true});
+    return answer;
+}
+
+EngineAnswer engine_update(Engine *engine, bool allows_downgrade, ErrorText *error)
+{
+    EngineAnswer answer = prepare(engine, true, error);
+    if (answer == ENGINE_STARTED)
+        engine_start_check(engine, &(EngineRequest){.task = ENGINE_UPDATE,
+                                           .is_explicit = true,
+                                           .allows_downgrade = allows_downgrade});
+    return answer;
+}
+
+EngineAnswer engine_install(
+        Engine *engine, const char *source, bool allows_downgrade, ErrorText *error)
+{
+    EngineRequest request = {
+            .task = ENGINE_INSTALL,
+            .is_explicit = true,
+            .allows_downgrade = allows_downgrade,
+    };
+    bool is_url = strncmp(source, "http://", 7) == 0 || strncmp(source, "https://", 8) == 0;
+    if (source[0] != '/' && !is_url)
+        return error_say(error, ENGINE_REFUSED,
+                "'%s' is neither an absolute path nor an http:// or https:// URL", source);
+    if (strlen(source) >= sizeof(request.source))
+        return error_say(error, ENGINE_REFUSED, "the source is longer than %zu bytes",
+                sizeof(request.source) - 1);
+    strcpy(request.source, source);
+    EngineAnswer answer = prepare(engine, false, error);
+    if (answer != ENGINE_STARTED)
+        return answer;
+    engine_begin(engine, &request, ENGINE_STARTING);
+    engine_start_install(engine, NULL);
+    return ENGINE_STARTED;
+}
+
+/* What an install leaves behind: its checkpoint for the next try, and nothing that waits. */
+static void cancel_install(Engine *engine)
+{
+    engine_drop_operations(engine);
+    engine_report(
+            engine, OMAHA_EVENT_UPDATE_COMPLETE, OMAHA_RESULT_ERROR, UPDATE_ERROR_CANCELLED, "");
+    engine_remember(engine, engine->request.task == ENGINE_INSTALL ? "install" : "update",
+            "cancelled", engine->new_version, engine->target_label, UPDATE_ERROR_CANCELLED, "");
+    engine_forget_install(engine);
+}
+
+EngineAnswer engine_cancel(Engine *engine, ErrorText *error)
+{
+    switch (engine->phase) {
+    case ENGINE_IDLE:
+    case ENGINE_NEED_REBOOT:
+    case ENGINE_REPORTING_ERROR:
+        return error_say(error, ENGINE_NOTHING_TO_DO, "nothing is under way");
+    case ENGINE_COMMITTING:
+        return error_say(error, ENGINE_REFUSED,
+                "too late: the slot is being flipped; 'flipside rollback' takes it back");
+    case ENGINE_CHECKING:
+    case ENGINE_ROLLING_BACK:
+        break;
+    case ENGINE_STARTING:
+    case ENGINE_PREPARING:
+    case ENGINE_DOWNLOADING:
+    case ENGINE_VERIFYING:
+        cancel_install(engine);
+        break;
+    }
+    engine_finish(engine, ENGINE_CANCELLED, UPDATE_ERROR_CANCELLED, "cancelled");
+    return ENGINE_STARTED;
+}
+
+int engine_reload(Engine *engine, ErrorText *error)
+{
+    int r = engine_load_config(engine, error);
+    if (r == 0)
+        log_info("configuration read again: channel %s, server %s", engine->config->group,
+                engine->config->server ? engine->config->server : "none");
+    engine->observer->on_status(engine->userdata);
+    return r;
+}

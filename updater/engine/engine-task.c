@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "updater/engine/engine-private.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "common/log.h"
+#include "common/printable.h"
+
+/* One task at a time: engine_begin() says what is under way, the operations of the task report
+ * to engine-check.c, engine-install.c and engine-rollback.c, and all ends lead to engine_finish().
+ * Beside the task there are only the events that wait for the server, the hash of the running slot
+ * and the timer of the next check. */
+
+static const char *const phase_texts[] = {
+        [ENGINE_IDLE] = "idle",
+        [ENGINE_CHECKING] = "checking",
+        [ENGINE_STARTING] = "starting",
+        [ENGINE_PREPARING] = "preparing",
+        [ENGINE_DOWNLOADING] = "downloading",
+        [ENGINE_VERIFYING] = "verifying",
+        [ENGINE_COMMITTING] = "committing",
+        [ENGINE_ROLLING_BACK] = "rolling-back",
+        [ENGINE_NEED_REBOOT] = "need-reboot",
+        [ENGINE_REPORTING_ERROR] = "reporting-error",
+};
+
+static const char *const task_texts[] = {
+        [ENGINE_CHECK] = "check",
+        [ENGINE_UPDATE] = "update",
+        [ENGINE_INSTALL] = "install",
+        [ENGINE_ROLLBACK] = "rollback",
+};
+
+const char *engine_phase_text(EnginePhase phase)
+{
+    return phase_texts[phase];
+}
+
+bool engine_is_free(const Engine *engine)
+{
+    switch (engine->phase) {
+    case ENGINE_IDLE:
+    case ENGINE_NEED_REBOOT:
+        return true;
+    case ENGINE_CHECKING:
+    case ENGINE_STARTING:
+    case ENGINE_PREPARING:
+    case ENGINE_DOWNLOADING:
+    case ENGINE_VERIFYING:
+    case ENGINE_COMMITTING:
+    case ENGINE_ROLLING_BACK:
+    case ENGINE_REPORTING_ERROR:
+        return false;
+    }
+    return false;
+}
+
+bool engine_waits_for_reboot(const Engine *engine)
+{
+    return engine->state->has_pending && !engine->state->pending.is_replaced;
+}
+
+void engine_set_phase(Engine *engine, EnginePhase phase)
+{
+    log_debug("%s -> %s", phase_texts[engine->phase], phase_texts[phase]);
+    engine->phase = phase;
+    engine->observer->on_status(engine->userdata);
+}
+
+int engine_save(Engine *engine, ErrorText *error)
+{
+    ErrorText line = {};
+    int r = engine_state_save(engine->state, engine->state_fd, &line);
+    if (r < 0 && !engine->has_save_error)
+        log_error("%s", line.line);
+    engine->has_save_error = r < 0;
+    return r < 0 ? error_say(error, r, "%s", line.line) : 0;
+}
+
+void engine_remember(Engine *engine, const char *what, const char *result, const char *version,
+        const char *slot, unsigned code, const char *text)
+{
+    HistoryEntry entry = {
+            .time_usec = engine_clock_usec(CLOCK_REALTIME),
+            .what = what,
+            .result = result,
+            .version = version,
+            .previous = engine->config ? engine->config->version : "",
+            .slot = slot,
+            .code = code,
+            .text = text,
+    };
+    int r = history_add(engine->state_fd, &entry);
+    if (r < 0)
+        log_warning("cannot add to the history: %s", strerror(-r));
+}
+
+void engine_begin(Engine *engine, const EngineRequest *request, EnginePhase phase)
+{
+    engine->request = *request;
+    engine->progress = (InstallProgress){};
+    engine->new_version[0] = '\0';
+    engine->is_committed = false;
+    log_info("%s: %s", task_texts[request->task],
+            request->is_resumed    ? "going on after a restart"
+            : request->is_explicit ? "asked for"
+                                   : "it is time");
+    engine_set_phase(engine, phase);
+}
+
+void engine_drop_operations(Engine *engine)
+{
+    install_free(TAKE_PTR(engine->install));
+    slot_task_free(TAKE_PTR(engine->slot_task));
+    engine->offer = NULL;
+    omaha_exchange_free(TAKE_PTR(engine->exchange));
+}
+
+static void log_outcome(const EngineOutcome *outcome)
+{
+    char code[16];
+    snprintf(code, sizeof(code), "%u", (unsigned)outcome->code);
+    LogField fields[] = {
+            {"FLIPSIDE_TASK", task_texts[outcome->task]},
+            {"FLIPSIDE_VERSION", outcome->version},
+            {"FLIPSIDE_ERROR_CODE", code},
+            {},
+    };
+    const char *task = task_texts[outcome->task];
+    switch (outcome->result) {
+    case ENGINE_FAILED:
+        log_fields(LOG_LEVEL_ERROR, fields, "%s failed: %s (error %s)", task, outcome->text, code);
+        break;
+    case ENGINE_DONE:
+    case ENGINE_CANCELLED:
+    case ENGINE_NO_UPDATE:
+    case ENGINE_NOT_NOW:
+        log_fields(
+                LOG_LEVEL_INFO, fields, "%s: %s", task, outcome->text[0] ? outcome->text : "done");
+        break;
+    }
+}
+
+static void keep_error(EngineState *state, EngineResult result, UpdateError code, const char *text)
+{
+    switch (result) {
+    case ENGINE_FAILED:
+        snprintf(state->last_error, sizeof(state->last_error), "%s", text);
+        state->last_error_code = code;
+        break;
+    case ENGINE_DONE:
+    case ENGINE_NO_UPDATE:
+        state->last_error[0] = '\0';
+        state->last_error_code = 0;
+        break;
+    case ENGINE_NOT_NOW:
+    case ENGINE_CANCELLED:
+        break;
+    }
+}
+
+void engine_finish(Engine *engine, EngineResult result, UpdateError code, const char *text)
+{
+    /* The text may lie inside an operation that goes away here. */
+    ErrorText line;
+    error_say(&line, 0, "%s", text[0] || result != ENGINE_FAILED ? text : update_error_text(code));
+    printable_clean(line.line);
+    char version[ENGINE_VERSION_BYTES];
+    memcpy(version, engine->new_version, sizeof(version));
+    EngineOutcome outcome = {engine->request.task, result, code, version, line.line};
+    engine_drop_operations(engine);
+    engine->new_version[0] = '\0';
+    engine->progress = (InstallProgress){};
+    keep_error(engine->state, result, code, line.line);
+    log_outcome(&outcome);
+    (void)engine_save(engine, NULL);
+    if (result == ENGINE_FAILED)
+        engine_set_phase(engine, ENGINE_REPORTING_ERROR);
+    engine_set_phase(engine, engine_waits_for_reboot(engine) ? ENGINE_NEED_REBOOT : ENGINE_IDLE);
+    engine->observer->on_finished(&outcome, engine->userdata);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "updater/engine/offer.h"
+
+#include <string.h>
+
+#include "updater/omaha/version-order.h"
+
+/* error_say() hands the decision back. */
+
+static OfferDecision decide_version(const OmahaResponse *response, const EngineState *state,
+        const OfferContext *context, ErrorText *text)
+{
+    const char *version = response->version;
+    if (strcmp(version, context->running_version) == 0)
+        return error_say(text, OFFER_ALREADY_RUNS, "version %s runs already", version);
+    if (state->has_pending && !state->pending.is_replaced &&
+            strcmp(version, state->pending.version) == 0)
+        return error_say(text, OFFER_ALREADY_WAITS,
+                "version %s is installed; it waits for the reboot", version);
+    if (!context->is_explicit && engine_state_has_failed(state, version))
+        return error_say(text, OFFER_FAILED_BEFORE,
+                "version %s did not boot here or was rolled back; 'flipside update' tries it again",
+                version);
+    if (!context->allows_downgrade && version[0] != '\0' &&
+            version_compare(version, context->running_version) < 0)
+        return error_say(text, OFFER_DOWNGRADE,
+                "version %s is older than the running one; 'flipside update --allow-downgrade' "
+                "installs it, ALLOW_DOWNGRADE=yes in update.conf allows it always",
+                version);
+    return error_say(text, OFFER_INSTALL, "version %s is available", version);
+}
+
+OfferDecision offer_decide(const OmahaResponse *response, const EngineState *state,
+        const OfferContext *context, ErrorText *ret_text)
+{
+    switch (response->verdict) {
+    case OMAHA_NO_UPDATE:
+        return error_say(ret_text, OFFER_NOTHING, "version %s is the newest of this channel",
+                context->running_version);
+    case OMAHA_NOT_NOW:
+        return error_say(ret_text, OFFER_NOT_NOW, "the server does not offer updates now (%s)",
+                strcmp(response->app_status, "ok") != 0 ? response->app_status
+                                                        : response->check_status);
+    case OMAHA_UPDATE:
+        break;
+    }
+    OfferDecision decision = decide_version(response, state, context, ret_text);
+    if (decision != OFFER_INSTALL)
+        return decision;
+    uint64_t wait_sec = download_policy_wait_sec(&state->policy, response,
+            context->is_explicit || context->is_resumed, context->now_sec);
+    if (wait_sec == 0)
+        return OFFER_INSTALL;
+    error_say(ret_text, 0,
+            "version %s failed %u times; it is tried again in %llu minutes, 'flipside update' "
+            "tries it now",
+            response->version, state->policy.n_attempts, (unsigned long long)(wait_sec / 60 + 1));
+    return OFFER_BACK_OFF;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Whether what the server offers is to be installed. Pure. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/error-text.h"
+#include "updater/engine/engine-state.h"
+#include "updater/omaha/omaha-response.h"
+
+typedef enum {
+    OFFER_INSTALL,
+    OFFER_NOTHING,       /* the server has nothing newer */
+    OFFER_NOT_NOW,       /* the server declines */
+    OFFER_ALREADY_RUNS,  /* the offered version runs */
+    OFFER_ALREADY_WAITS, /* it is installed and waits for the reboot */
+    OFFER_FAILED_BEFORE, /* promise 8 */
+    OFFER_DOWNGRADE,     /* promise 7 */
+    OFFER_BACK_OFF,      /* it failed lately: event 3/9 with code 40 */
+} OfferDecision;
+
+typedef struct {
+    const char *running_version;
+    bool allows_downgrade;
+    bool is_explicit; /* a person asked for an update: what failed before may be tried again */
+    bool is_resumed;  /* goes on with an install that a restart cut: no back-off */
+    uint64_t now_sec; /* CLOCK_REALTIME */
+} OfferContext;
+
+/* state's policy must be bound to the response (download-policy.h) when it offers an update.
+ * text says the decision in one line for a person. */
+OfferDecision offer_decide(const OmahaResponse *response, const EngineState *state,
+        const OfferContext *context, ErrorText *ret_text);

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "updater/engine/slot-task.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+#include "common/fd-io.h"
+#include "partitions/slot-disk.h"
+#include "updater/engine/thread-job.h"
+
+#define PIECE_BYTES (1024 * 1024)
+
+struct SlotTask {
+    ThreadJob *job;
+    void (*on_done)(SlotTask *task, int r, const ErrorText *error, void *userdata);
+    void *userdata;
+    SlotTaskKind kind;
+    char *disk_path;
+    char label[SLOT_LABEL_BYTES];
+    unsigned tries;
+    SlotContent content;
+    _Atomic uint64_t n_bytes_done;
+    ErrorText error; /* the thread's until the job is done */
+};
+
+static int open_slot(SlotTask *task, bool writable, SlotDisk **ret_disk, size_t *ret_slot)
+{
+    _cleanup_(slot_disk_freep) SlotDisk *disk = NULL;
+    int r = slot_disk_open(task->disk_path, writable, NULL, 0, &disk, &task->error);
+    if (r < 0)
+        return r;
+    size_t slot = slot_disk_find(disk, task->label);
+    if (slot == SLOT_NONE)
+        return error_say(&task->error, -ENOENT, "%s has no slot %s", task->disk_path, task->label);
+    *ret_disk = TAKE_PTR(disk);
+    *ret_slot = slot;
+    return 0;
+}
+
+static int hash_pieces(SlotTask *task, int fd, uint64_t offset_bytes, Sha256Stream *stream,
+        const atomic_bool *is_cancelled)
+{
+    _cleanup_free_ uint8_t *piece = malloc(PIECE_BYTES);
+    if (!piece)
+        return -ENOMEM;
+    for (uint64_t done = 0; done < task->content.size_bytes;) {
+        if (atomic_load(is_cancelled))
+            return error_say(&task->error, -ECANCELED, "cancelled");
+        size_t n = (size_t)MIN(task->content.size_bytes - done, (uint64_t)PIECE_BYTES);
+        int r = fd_pread_full(fd, piece, n, offset_bytes + done);
+        if (r < 0)
+            return error_say(&task->error, r, "cannot read slot %s: %s", task->label, strerror(-r));
+        sha256_stream_add(stream, piece, n);
+        /* What was read once is not worth the memory (promise 10). */
+        posix_fadvise(fd, (off_t)(offset_bytes + done), (off_t)n, POSIX_FADV_DONTNEED);
+        done += n;
+        atomic_store(&task->n_bytes_done, done);
+    }
+    return 0;
+}
+
+static int record(SlotTask *task, const atomic_bool *is_cancelled)
+{
+    _cleanup_(slot_disk_freep) SlotDisk *disk = NULL;
+    size_t slot, n_slots;
+    int r = open_slot(task, false, &disk, &slot);
+    if (r < 0)
+        return r;
+    task->content.size_bytes = slot_disk_slots(disk, &n_slots)[slot].size_bytes;
+    _cleanup_close_ int fd = -1;
+    uint64_t offset_bytes;
+    r = slot_disk_open_slot(disk, slot, O_RDONLY | O_CLOEXEC, &fd, &offset_bytes, &task->error);
+    if (r < 0)
+        return r;
+    _cleanup_(sha256_stream_freep) Sha256Stream *stream = NULL;
+    r = sha256_stream_new(&stream);
+    if (r < 0)
+        return r;
+    r = hash_pieces(task, fd, offset_bytes, stream, is_cancelled);
+    if (r < 0)
+        return r;
+    sha256_stream_finish(stream, &task->content.sha256);
+    return 0;
+}
+
+static int change_table(SlotTask *task)
+{
+    _cleanup_(slot_disk_freep) SlotDisk *disk = NULL;
+    size_t slot;
+    int r = open_slot(task, true, &disk, &slot);
+    if (r < 0)
+        return r;
+    if (task->kind == SLOT_TASK_PRIORITIZE)
+        return slot_disk_prioritize(disk, slot, task->tries, &task->error);
+    return slot_disk_mark_bad(disk, slot, &task->error);
+}
+
+static int work(const atomic_bool *is_cancelled, void *userdata)
+{
+    SlotTask *task = userdata;
+    switch (task->kind) {
+    case SLOT_TASK_PROVE:
+        return install_prove_slot(task->disk_path, task->label, &task->content, &task->n_bytes_done,
+                is_cancelled, &task->error);
+    case SLOT_TASK_RECORD:
+        return record(task, is_cancelled);
+    case SLOT_TASK_PRIORITIZE:
+    case SLOT_TASK_MARK_BAD:
+        return change_table(task);
+    }
+    return -EINVAL;
+}
+
+static void on_job_done(ThreadJob *job, int result, void *userdata)
+{
+    (void)job;
+    SlotTask *task = userdata;
+    if (result < 0 && task->error.line[0] == '\0')
+        error_say(&task->error, result, "slot %s: %s", task->label, strerror(-result));
+    task->on_done(task, result, &task->error, task->userdata);
+}
+
+int slot_task_new(sd_event *event, const SlotTaskOptions *options,
+        void (*on_done)(SlotTask *task, int r, const ErrorText *error, void *userdata),
+        void *userdata, SlotTask **ret_task)
+{
+    _cleanup_(slot_task_freep) SlotTask *task = malloc(sizeof(*task));
+    if (!task)
+        return -ENOMEM;
+    *task = (SlotTask){
+            .on_done = on_done,
+            .userdata = userdata,
+            .kind = options->kind,
+            .tries = options->tries,
+            .disk_path = strdup(options->disk_path),
+    };
+    if (!task->disk_path)
+        return -ENOMEM;
+    snprintf(task->label, sizeof(task->label), "%s", options->label);
+    if (options->content)
+        task->content = *options->content;
+    int r = thread_job_new(event, work, on_job_done, task, &task->job);
+    if (r < 0)
+        return r;
+    *ret_task = TAKE_PTR(task);
+    return 0;
+}
+
+void slot_task_free(SlotTask *task)
+{
+    if (!task)
+        return;
+    thread_job_free(task->job);
+    free(task->disk_path);
+    free(task);
+}
+
+SlotTaskKind slot_task_kind(const SlotTask *task)
+{
+    return task->kind;
+}
+
+const SlotContent *slot_task_content(const SlotTask *task)
+{
+    return &task->content;
+}
+
+uint64_t slot_task_bytes_done(const SlotTask *task)
+{
+    return atomic_load(&task->n_bytes_done);
+}

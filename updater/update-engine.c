@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <getopt.h>
+#include <malloc.h>
+#include <signal.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/verbs.h"
+#include "updater/engine/engine-bus.h"
+#include "updater/engine/service-notify.h"
+
+/* The daemon: options, loop, bus, engine. */
+
+/* The exit codes are in update-engine(8). */
+enum {
+    EXIT_OTHER_RUNS = 3,
+    EXIT_STATE_FOLDER = 4,
+    EXIT_BUS = 5,
+};
+
+static const char *arg_root = "";
+static const char *arg_disk;
+static const char *arg_slot;
+static const char *arg_state_dir;
+static const char *arg_key_dir;
+static const char *arg_bus;
+
+static void print_help(void)
+{
+    printf("usage: update-engine [OPTION...]\n\n"
+           "Installs updates into the slot that does not run and flips to it. Started by systemd;\n"
+           "'flipside' talks to it.\n\n"
+           "  --root DIR        stands for / in configuration and identity\n"
+           "  --disk PATH       disk or image with the slots (default: the running system's)\n"
+           "  --slot LABEL      the slot that runs (default: found out)\n"
+           "  --state-dir DIR   default: ROOT/var/lib/update-engine\n"
+           "  --key-dir DIR     trusted keys, default: ROOT/usr/share/update_engine/keys\n"
+           "  --bus ADDRESS     D-Bus address (default: the system bus)\n"
+           "  --foreground      accepted: it never goes to the background\n"
+           "  -v, --verbose     log more\n"
+           "  -h, --help        this\n"
+           "  --version\n\n"
+           "Exit codes: 0 asked to stop, 1 failed (or lost the bus), 2 usage, 3 another one runs,\n"
+           "4 the state folder cannot be used, 5 no bus.\n");
+}
+
+/* Returns -1 to go on, else the exit code. */
+static int parse_options(int argc, char **argv)
+{
+    enum { OPTION_ROOT = 256, DISK, SLOT, STATE_DIR, KEY_DIR, BUS, FOREGROUND, VERSION };
+    static const struct option options[] = {
+            {"root", required_argument, NULL, OPTION_ROOT},
+            {"disk", required_argument, NULL, DISK},
+            {"slot", required_argument, NULL, SLOT},
+            {"state-dir", required_argument, NULL, STATE_DIR},
+            {"key-dir", required_argument, NULL, KEY_DIR},
+            {"bus", required_argument, NULL, BUS},
+            {"foreground", no_argument, NULL, FOREGROUND},
+            {"verbose", no_argument, NULL, 'v'},
+            {"help", no_argument, NULL, 'h'},
+            {"version", no_argument, NULL, VERSION},
+            {},
+    };
+    for (int option; (option = getopt_long(argc, argv, "vh", options, NULL)) >= 0;) {
+        switch (option) {
+        case OPTION_ROOT:
+            arg_root = optarg;
+            break;
+        case DISK:
+            arg_disk = optarg;
+            break;
+        case SLOT:
+            arg_slot = optarg;
+            break;
+        case STATE_DIR:
+            arg_state_dir = optarg;
+            break;
+        case KEY_DIR:
+            arg_key_dir = optarg;
+            break;
+        case BUS:
+            arg_bus = optarg;
+            break;
+        case FOREGROUND:
+            break;
+        case 'v':
+            log_set_max_level(LOG_LEVEL_DEBUG);
+            break;
+        case 'h':
+            print_help();
+            return EXIT_SUCCESS;
+        case VERSION:
+            printf("update-engine %s\n", FLIPSIDE_VERSION);
+            return EXIT_SUCCESS;
+        default:
+            return EXIT_USAGE;
+        }
+    }
+    if (optind < argc) {
+        fprintf(stderr, "update-engine: what is '%s'? See update-engine --help\n", argv[optind]);
+        return EXIT_USAGE;
+    }
+    return -1;
+}
+
+/* The bus shows every change, systemd the phase. */
+typedef struct {
+    EngineBus *bus;
+    Engine *engine; /* NULL until it is there */
+} Daemon;
+
+static void on_status(void *userdata)
+{
+    Daemon *daemon = userdata;
+    engine_bus_observer.on_status(daemon->bus);
+    if (!daemon->engine)
+        return;
+    EngineStatus status = engine_status(daemon->engine);
+    service_notify_status(&status);
+}
+
+static void on_progress(void *userdata)
+{
+    Daemon *daemon = userdata;
+    engine_bus_observer.on_progress(daemon->bus);
+}
+
+static void on_finished(const EngineOutcome *outcome, void *userdata)
+{
+    Daemon *daemon = userdata;
+    engine_bus_observer.on_finished(outcome, daemon->bus);
+    on_status(daemon);
+}
+
+static const EngineObserver observer = {
+        .on_status = on_status, .on_progress = on_progress, .on_finished = on_finished};
+
+static void daemon_done(Daemon *daemon)
+{
+    engine_free(daemon->engine);
+    engine_bus_free(daemon->bus);
+}
+
+static int complain(int exit_code, const ErrorText *error)
+{
+    log_error("%s", error->line[0] ? error->line : "out of memory");
+    return exit_code;
+}
+
+static int make_event(sd_event **ret_event)
+{
+    _cleanup_(sd_event_unrefp) sd_event *event = NULL;
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    /* Before the first thread, so that all of them have it blocked. */
+    if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0)
+        return -errno;
+    signal(SIGPIPE, SIG_IGN);
+    int r = sd_event_new(&event);
+    if (r >= 0)
+        r = sd_event_add_signal(event, NULL, SIGTERM, NULL, NULL);
+    if (r >= 0)
+        r = sd_event_add_signal(event, NULL, SIGINT, NULL, NULL);
+    if (r < 0)
+        return r;
+    *ret_event = TAKE_PTR(event);
+    return 0;
+}
+
+static int start(sd_event *event, Daemon *daemon)
+{
+    _cleanup_free_ char *state_dir = NULL, *key_dir = NULL;
+    if (asprintf(&state_dir, "%s/var/lib/update-engine", arg_root) < 0 ||
+            asprintf(&key_dir, "%s/usr/share/update_engine/keys", arg_root) < 0)
+        return complain(EXIT_FAILURE, &(ErrorText){});
+    EngineOptions options = {
+            .root = arg_root,
+            .disk_path = arg_disk,
+            .slot_label = arg_slot,
+            .state_dir = arg_state_dir ? arg_state_dir : state_dir,
+            .key_dir = arg_key_dir ? arg_key_dir : key_dir,
+    };
+    ErrorText error = {};
+    if (engine_bus_new(event, arg_bus, &daemon->bus, &error) < 0)
+        return complain(EXIT_BUS, &error);
+    int r = engine_new(event, &options, &observer, daemon, &daemon->engine, &error);
+    if (r == -EBUSY)
+        return complain(EXIT_OTHER_RUNS, &error);
+    if (r < 0)
+        return complain(r == -ENOMEM ? EXIT_FAILURE : EXIT_STATE_FOLDER, &error);
+    r = engine_bus_serve(daemon->bus, daemon->engine, &error);
+    if (r < 0)
+        return complain(r == -EEXIST ? EXIT_OTHER_RUNS : EXIT_BUS, &error);
+    r = service_notify_ready(event);
+    if (r < 0)
+        log_warning("no watchdog: %s", strerror(-r));
+    on_status(daemon);
+    return -1;
+}
+
+int main(int argc, char **argv)
+{
+    /* Memory that worker threads free goes back to few arenas instead of one each (promise 10). */
+    mallopt(M_ARENA_MAX, 2);
+    int exit_code = parse_options(argc, argv);
+    if (exit_code >= 0)
+        return exit_code;
+    _cleanup_(sd_event_unrefp) sd_event *event = NULL;
+    int r = make_event(&event);
+    if (r < 0) {
+        log_error("cannot set up the event loop: %s", strerror(-r));
+        return EXIT_FAILURE;
+    }
+    _cleanup_(daemon_done) Daemon daemon = {};
+    exit_code = start(event, &daemon);
+    if (exit_code >= 0)
+        return exit_code;
+    r = sd_event_loop(event);
+    if (r != 0)
+        log_error("the loop has ended: %s", r < 0 ? strerror(-r) : "the bus is gone");
+    return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
