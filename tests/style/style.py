@@ -31,8 +31,12 @@ ALLOWED = {
                         "updater/payload", "updater/update-error.h"],
     "updater/engine": ["common", "partitions", "verity", "updater/config", "updater/omaha",
                        "updater/payload", "updater/install", "updater/update-error.h"],
+    # What the daemon leaves in its state folder is read without it, too.
     "updater/client": ["common", "partitions", "updater/config", "updater/engine/bus-names.h",
+                       "updater/engine/engine-state.h", "updater/engine/history.h",
                        "updater/update-error.h"],
+    "updater/update-engine.c": ["common", "updater/engine"],
+    "updater/flipside.c": ["common", "updater/client"],
     "tests": CODE_FOLDERS,
 }
 
@@ -65,8 +69,8 @@ def sources(root, *suffixes):
 
 
 def allowed_for(path):
-    """The rule of the deepest folder that has one, and that folder."""
-    for parent in [path.parent, *path.parent.parents]:
+    """The rule of the file itself or of the deepest folder that has one, and whose it is."""
+    for parent in [path, *path.parents]:
         if str(parent) in ALLOWED:
             return str(parent), ALLOWED[str(parent)]
     return None, []

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "updater/client/client.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/backoff.h"
+#include "common/printable.h"
+#include "partitions/running-slot.h"
+#include "partitions/slot-disk.h"
+#include "updater/client/engine-proxy.h"
+#include "updater/client/progress-bar.h"
+#include "updater/config/config.h"
+#include "updater/engine/engine-state.h"
+
+/* status: what runs, what boots next, what is under way, what failed last. From the daemon, and
+ * without one from the disk, the state file and the configuration. */
+
+typedef struct {
+    bool has_daemon;
+    EngineView view;
+    EngineSlotView *slots;
+    size_t n_slots;
+    ErrorText slots_error; /* why there are none */
+} Status;
+
+static void status_done(Status *status)
+{
+    free(status->slots);
+}
+
+static int read_from_daemon(const ClientOptions *options, Status *status, ErrorText *error)
+{
+    _cleanup_(engine_proxy_freep) EngineProxy *proxy = NULL;
+    if (engine_proxy_new(options->bus, &proxy, error) < 0)
+        return CLIENT_NO_DAEMON;
+    int exit_code = engine_proxy_view(proxy, &status->view, error);
+    if (exit_code != CLIENT_DONE)
+        return exit_code;
+    status->has_daemon = true;
+    (void)engine_proxy_slots(proxy, &status->slots, &status->n_slots, &status->slots_error);
+    return CLIENT_DONE;
+}
+
+static void copy_text(char *text, size_t n_bytes, const char *from)
+{
+    snprintf(text, n_bytes, "%s", from);
+    printable_clean(text);
+}
+
+static void read_config(const ClientOptions *options, EngineView *view)
+{
+    ErrorText error = {};
+    _cleanup_close_ int root_fd = client_open_root(options, &error);
+    _cleanup_(config_freep) Config *config = NULL;
+    if (root_fd < 0 || config_load(root_fd, &config, &error) < 0) {
+        copy_text(view->last_error, sizeof(view->last_error), error.line);
+        return;
+    }
+    copy_text(view->channel, sizeof(view->channel), config->group);
+    copy_text(view->server, sizeof(view->server), config->server ? config->server : "");
+    copy_text(view->product, sizeof(view->product), config->product);
+    copy_text(view->version, sizeof(view->version), config->version);
+}
+
+static void read_state(const EngineState *state, EngineView *view)
+{
+    view->last_checked_usec = state->last_checked_usec;
+    if (state->last_error[0]) {
+        copy_text(view->last_error, sizeof(view->last_error), state->last_error);
+        view->last_error_code = state->last_error_code;
+    }
+    if (state->has_pending && !state->pending.is_replaced) {
+        copy_text(view->new_version, sizeof(view->new_version), state->pending.version);
+        copy_text(view->target_slot, sizeof(view->target_slot), state->pending.label);
+    }
+}
+
+/* Which disk, and by PARTUUID or label which of its slots runs. */
+static int open_disk(
+        const ClientOptions *options, SlotDisk **ret_disk, size_t *ret_running, ErrorText *error)
+{
+    RunningSlot running = {};
+    const char *path = options->disk;
+    if (!path) {
+        int r = running_slot_find(options->root, "/usr", &running, error);
+        if (r < 0)
+            return r;
+        path = running.disk_path;
+    }
+    int r = slot_disk_open(path, false, NULL, 0, ret_disk, error);
+    if (r < 0)
+        return r;
+    *ret_running = options->slot   ? slot_disk_find(*ret_disk, options->slot)
+                   : options->disk ? SLOT_NONE
+                                   : slot_disk_find_unique(*ret_disk, &running.unique);
+    return 0;
+}
+
+static int read_slots(const ClientOptions *options, const EngineState *state, Status *status)
+{
+    _cleanup_(slot_disk_freep) SlotDisk *disk = NULL;
+    size_t running = SLOT_NONE, n_slots;
+    int r = open_disk(options, &disk, &running, &status->slots_error);
+    if (r < 0)
+        return r;
+    const Slot *slots = slot_disk_slots(disk, &n_slots);
+    status->slots = calloc(n_slots, sizeof(*status->slots));
+    if (!status->slots)
+        return error_say(&status->slots_error, -ENOMEM, "out of memory");
+    for (size_t i = 0; i < n_slots; i++) {
+        EngineSlotView *slot = &status->slots[i];
+        const SlotContent *content = state ? engine_state_slot(state, slots[i].label) : NULL;
+        copy_text(slot->label, sizeof(slot->label), slots[i].label);
+        if (content || i == running)
+            copy_text(slot->version, sizeof(slot->version),
+                    content ? content->version : status->view.version);
+        if (content)
+            copy_text(slot->product, sizeof(slot->product), content->product);
+        slot->priority = slots[i].priority;
+        slot->tries = slots[i].tries;
+        slot->is_successful = slots[i].successful;
+        slot->is_running = i == running;
+        slot->is_next = i == slot_disk_next(disk);
+        if (i == running)
+            copy_text(status->view.running_slot, sizeof(status->view.running_slot), slot->label);
+    }
+    status->n_slots = n_slots;
+    return 0;
+}
+
+static int read_without_daemon(const ClientOptions *options, Status *status)
+{
+    read_config(options, &status->view);
+    _cleanup_(engine_state_freep) EngineState *state = NULL;
+    EngineStateOrigin origin;
+    _cleanup_close_ int state_fd = client_open_state(options, NULL);
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (state_fd >= 0 &&
+            engine_state_load(state_fd, (uint64_t)now.tv_sec, false, &state, &origin, NULL) == 0)
+        read_state(state, &status->view);
+    return read_slots(options, state, status);
+}
+
+static json_t *slots_to_json(const Status *status)
+{
+    json_t *slots = json_array();
+    for (size_t i = 0; slots && i < status->n_slots; i++) {
+        const EngineSlotView *slot = &status->slots[i];
+        json_array_append_new(slots,
+                json_pack("{s:s, s:s, s:s, s:i, s:i, s:b, s:b, s:b}", "label", slot->label,
+                        "version", slot->version, "product", slot->product, "priority",
+                        (int)slot->priority, "tries", (int)slot->tries, "successful",
+                        slot->is_successful, "running", slot->is_running, "next", slot->is_next));
+    }
+    return slots;
+}
+
+static void print_json(const Status *status)
+{
+    const EngineView *view = &status->view;
+    json_t *root = json_pack("{s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "daemon",
+            status->has_daemon, "phase", view->phase, "product", view->product, "version",
+            view->version, "new_version", view->new_version, "channel", view->channel, "server",
+            view->server, "running_slot", view->running_slot, "target_slot", view->target_slot);
+    json_t *more = json_pack("{s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:o}", "bytes_done",
+            (json_int_t)view->n_bytes_done, "bytes_total", (json_int_t)view->n_bytes_total,
+            "bytes_fetched", (json_int_t)view->n_bytes_fetched, "last_checked_usec",
+            (json_int_t)view->last_checked_usec, "next_check_usec",
+            (json_int_t)view->next_check_usec, "last_error", view->last_error, "last_error_code",
+            (json_int_t)view->last_error_code, "slots", slots_to_json(status));
+    if (root && more && json_object_update(root, more) == 0)
+        json_dumpf(root, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+    putchar('\n');
+    json_decref(root);
+    json_decref(more);
+}
+
+static void print_time(const char *name, uint64_t usec, const char *none)
+{
+    char text[64];
+    time_t sec = (time_t)(usec / USEC_PER_SEC);
+    struct tm parts;
+    if (usec > 0 && localtime_r(&sec, &parts) &&
+            strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S %Z", &parts) > 0)
+        printf("%-13s %s\n", name, text);
+    else
+        printf("%-13s %s\n", name, none);
+}
+
+static void print_phase(const Status *status)
+{
+    const EngineView *view = &status->view;
+    if (!status->has_daemon) {
+        printf("%-13s update-engine does not run%s%s%s\n",
+                "State:", view->new_version[0] ? "; a reboot was pending for version " : "",
+                view->new_version, "");
+    } else if (strcmp(view->phase, "need-reboot") == 0) {
+        printf("%-13s version %s in %s waits for the reboot\n", "State:", view->new_version,
+                view->target_slot);
+    } else if (strcmp(view->phase, "idle") == 0) {
+        printf("%-13s idle\n", "State:");
+    } else {
+        char line[160];
+        ProgressView progress = {
+                view->phase, view->new_version, view->n_bytes_done, view->n_bytes_total, 0};
+        progress_bar_render(&progress, 79 - 14, line, sizeof(line));
+        printf("%-13s %s\n", "State:", line);
+    }
+}
+
+static void print_slots(const Status *status)
+{
+    if (status->n_slots == 0) {
+        ErrorText error = status->slots_error;
+        printable_clean(error.line);
+        printf("%-13s none: %s\n", "Slots:", error.line);
+        return;
+    }
+    printf("\n%-10s %-16s %-8s %-5s %-10s\n", "SLOT", "VERSION", "PRIORITY", "TRIES", "SUCCESSFUL");
+    for (size_t i = 0; i < status->n_slots; i++) {
+        const EngineSlotView *slot = &status->slots[i];
+        printf("%-10s %-16s %-8u %-5u %-10s%s%s\n", slot->label,
+                slot->version[0] ? slot->version : "unknown", slot->priority, slot->tries,
+                slot->is_successful ? "yes" : "no", slot->is_running ? " running" : "",
+                slot->is_next ? " next" : "");
+    }
+}
+
+static void print_text(const Status *status)
+{
+    const EngineView *view = &status->view;
+    print_phase(status);
+    printf("%-13s %s %s%s%s\n", "System:", view->product, view->version,
+            view->running_slot[0] ? " from " : "", view->running_slot);
+    printf("%-13s %s, %s\n", "Channel:", view->channel,
+            view->server[0] ? view->server : "updates are disabled");
+    print_time("Last check:", view->last_checked_usec, "never");
+    if (status->has_daemon)
+        print_time("Next check:", view->next_check_usec, "none");
+    if (view->last_error[0])
+        printf("%-13s %s (error %u)\n", "Last failure:", view->last_error, view->last_error_code);
+    print_slots(status);
+}
+
+int verb_status(int argc, char **argv, void *context)
+{
+    (void)argc;
+    (void)argv;
+    const ClientOptions *options = context;
+    _cleanup_(status_done) Status status = {};
+    ErrorText error = {};
+    int exit_code = read_from_daemon(options, &status, &error);
+    if (exit_code == CLIENT_NO_DAEMON) {
+        status.view = (EngineView){};
+        exit_code = read_without_daemon(options, &status) < 0 ? CLIENT_NO_DAEMON : CLIENT_DONE;
+    } else if (exit_code != CLIENT_DONE) {
+        return client_complain(exit_code, &error);
+    }
+    if (options->is_json)
+        print_json(&status);
+    else
+        print_text(&status);
+    return exit_code;
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <getopt.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/verbs.h"
+#include "updater/client/client.h"
+
+/* The one command that a person types: options, then the verb. */
+
+static const Verb verbs[] = {
+        {"status", 0, 0, "", "what runs, boots next, is under way, failed last", verb_status},
+        {"check", 0, 0, "", "ask the server, install nothing", verb_check},
+        {"update", 0, 0, "", "ask the server and install what it offers", verb_update},
+        {"install", 1, 1, "FILE|URL", "install this payload", verb_install},
+        {"channel", 0, 1, "[NAME]", "show or switch the channel", verb_channel},
+        {"rollback", 0, 0, "", "verify the other slot and go back to it", verb_rollback},
+        {"history", 0, 0, "", "what happened on this machine", verb_history},
+        {"watch", 0, 0, "", "print changes until interrupted", verb_watch},
+        {"cancel", 0, 0, "", "end what is under way", verb_cancel},
+        {},
+};
+
+static void print_help(void)
+{
+    printf("usage: flipside [OPTION...] VERB [ARGUMENT...]\n\n");
+    verbs_print_help(verbs);
+    printf("\n  --json             for programs\n"
+           "  --allow-downgrade  update, install: an older version is welcome, this once\n"
+           "  --bus ADDRESS      D-Bus address (default: the system bus)\n"
+           "  --root DIR         stands for / in configuration and state\n"
+           "  --state-dir DIR    default: ROOT/var/lib/update-engine\n"
+           "  --disk PATH        status without a daemon: the disk or image with the slots\n"
+           "  --slot LABEL       ... and the one that runs\n"
+           "  -h, --help         this\n"
+           "  --version\n\n"
+           "Exit codes: 0 done (update: also when there was nothing to install), 1 failed, 2 usage,\n"
+           "3 check found no update or there was nothing to cancel, 4 update-engine is not\n"
+           "reachable, 5 refused: no privilege, busy, disabled, or the reason that is given.\n");
+}
+
+/* Returns -1 to go on, else the exit code. */
+static int parse_options(int argc, char **argv, ClientOptions *options)
+{
+    enum { BUS = 256, ROOT, STATE_DIR, DISK, SLOT, JSON, ALLOW_DOWNGRADE, VERSION };
+    static const struct option table[] = {
+            {"bus", required_argument, NULL, BUS},
+            {"root", required_argument, NULL, ROOT},
+            {"state-dir", required_argument, NULL, STATE_DIR},
+            {"disk", required_argument, NULL, DISK},
+            {"slot", required_argument, NULL, SLOT},
+            {"json", no_argument, NULL, JSON},
+            {"allow-downgrade", no_argument, NULL, ALLOW_DOWNGRADE},
+            {"help", no_argument, NULL, 'h'},
+            {"version", no_argument, NULL, VERSION},
+            {},
+    };
+    for (int option; (option = getopt_long(argc, argv, "h", table, NULL)) >= 0;) {
+        switch (option) {
+        case BUS:
+            options->bus = optarg;
+            break;
+        case ROOT:
+            options->root = optarg;
+            break;
+        case STATE_DIR:
+            options->state_dir = optarg;
+            break;
+        case DISK:
+            options->disk = optarg;
+            break;
+        case SLOT:
+            options->slot = optarg;
+            break;
+        case JSON:
+            options->is_json = true;
+            break;
+        case ALLOW_DOWNGRADE:
+            options->allows_downgrade = true;
+            break;
+        case 'h':
+            print_help();
+            return EXIT_SUCCESS;
+        case VERSION:
+            printf("flipside %s\n", FLIPSIDE_VERSION);
+            return EXIT_SUCCESS;
+        default:
+            return EXIT_USAGE;
+        }
+    }
+    return -1;
+}
+
+int main(int argc, char **argv)
+{
+    setlocale(LC_TIME, "");
+    ClientOptions options = {.root = ""};
+    int exit_code = parse_options(argc, argv, &options);
+    if (exit_code >= 0)
+        return exit_code;
+    return verbs_run(verbs, "flipside", argc - optind, argv + optind, &options);
+}
