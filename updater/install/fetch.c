@@ -127,20 +127,20 @@ static bool judge_length(Fetch *fetch, const HttpHead *head)
     return true;
 }
 
-/* Whether the answer goes on in the file that was begun. */
+/* Whether the answer goes on in the file that was begun, or can be followed from its start. */
 static bool judge_identity(Fetch *fetch, const HttpHead *head)
 {
     bool is_changed = fetch->etag[0] != '\0' && strcmp(fetch->etag, head->etag) != 0;
-    remember_etag(fetch, head->etag);
-    if (!is_changed)
-        return true;
-    if (head->status == 200) {
-        rewind_to(fetch);
-        return true;
+    if (is_changed && head->status != 200) {
+        fetch->etag[0] = '\0'; /* so that the next request begins with what is wanted again */
+        error_say(&fetch->error, 0, "%s changed while it was fetched", current_url(fetch));
+        set_fault(fetch, FAULT_TRY_AGAIN, UPDATE_ERROR_TRANSFER);
+        return false;
     }
-    error_say(&fetch->error, 0, "%s changed while it was fetched", current_url(fetch));
-    set_fault(fetch, FAULT_TRY_AGAIN, UPDATE_ERROR_TRANSFER);
-    return false;
+    remember_etag(fetch, head->etag);
+    if (is_changed)
+        rewind_to(fetch);
+    return true;
 }
 
 /* Judges the head once; false with a fault when its body is of no use. */

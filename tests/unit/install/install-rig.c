@@ -21,7 +21,25 @@ static void fill(uint8_t *data, size_t n_bytes, unsigned seed)
         data[i] = (uint8_t)(i * 31 + (i >> 12) + seed);
 }
 
-static void make_disk(InstallRig *rig)
+/* A folder that rig_done() removes; without /dev/shm, one of the test program's. */
+static const char *make_folder(InstallRig *rig)
+{
+    snprintf(rig->folder, sizeof(rig->folder), "/dev/shm/flipside-unit-XXXXXX");
+    if (!mkdtemp(rig->folder)) {
+        rig->folder[0] = '\0';
+        return unit_temp_dir();
+    }
+    return rig->folder;
+}
+
+static void save_disk_quickly(InstallRig *rig)
+{
+    snprintf(rig->disk_path, sizeof(rig->disk_path), "%s/disk", make_folder(rig));
+    _cleanup_close_ int fd = open(rig->disk_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    ck_assert_int_eq(fd_write_full(fd, rig->before, rig->n_disk_bytes), 0);
+}
+
+static void make_disk(InstallRig *rig, bool is_quick)
 {
     const DiskPlan plan = {
             .n_sectors = RIG_SECTORS,
@@ -39,14 +57,17 @@ static void make_disk(InstallRig *rig)
     MadeDisk disk;
     disk_make(&plan, &disk);
     fill(disk.data + 2048 * 512, 2 * RIG_SLOT_BYTES, 1);
-    snprintf(rig->disk_path, sizeof(rig->disk_path), "%s", disk_save(&disk));
     rig->n_disk_bytes = disk.n_bytes;
     rig->before = malloc(disk.n_bytes);
     memcpy(rig->before, disk.data, disk.n_bytes);
+    if (is_quick)
+        save_disk_quickly(rig);
+    else
+        snprintf(rig->disk_path, sizeof(rig->disk_path), "%s", disk_save(&disk));
     disk_unmake(&disk);
 }
 
-void rig_init(InstallRig *rig)
+void rig_init(InstallRig *rig, bool is_quick)
 {
     *rig = (InstallRig){0};
     unsetenv("http_proxy");
@@ -55,8 +76,13 @@ void rig_init(InstallRig *rig)
     ck_assert_int_eq(sd_event_new(&rig->event), 0);
     ck_assert_int_eq(http_client_new(rig->event, "test/1", &rig->http), 0);
     key_make(&rig->key);
-    make_disk(rig);
-    snprintf(rig->state_path, sizeof(rig->state_path), "%s", unit_temp_dir());
+    make_disk(rig, is_quick);
+    if (rig->folder[0]) {
+        snprintf(rig->state_path, sizeof(rig->state_path), "%s/state", rig->folder);
+        ck_assert_int_eq(mkdir(rig->state_path, 0700), 0);
+    } else {
+        snprintf(rig->state_path, sizeof(rig->state_path), "%s", unit_temp_dir());
+    }
     rig->state_fd = open(rig->state_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
@@ -65,7 +91,14 @@ void rig_done(InstallRig *rig)
     http_client_free(rig->http);
     sd_event_unref(rig->event);
     key_unmake(&rig->key);
+    (void)unlinkat(rig->state_fd, "checkpoint", 0);
+    (void)unlinkat(rig->state_fd, "metadata", 0);
     close(rig->state_fd);
+    if (rig->folder[0]) {
+        rmdir(rig->state_path);
+        unlink(rig->disk_path);
+        rmdir(rig->folder);
+    }
     free(rig->before);
 }
 

@@ -22,6 +22,7 @@ struct InstallRig {
     sd_event *event;
     HttpClient *http;
     MadeKey key;
+    char folder[64]; /* "": the test program's */
     char disk_path[256];
     char state_path[256];
     int state_fd;
@@ -49,7 +50,8 @@ struct InstallRig {
     uint64_t n_bytes_fetched;
 };
 
-void rig_init(InstallRig *rig);
+/* is_quick: disk and state lie in memory (tmpfs), which has no O_DIRECT and syncs for nothing. */
+void rig_init(InstallRig *rig, bool is_quick);
 void rig_done(InstallRig *rig);
 
 /* Options for an install by file or url (one of them NULL), inside rig until the next call. */
