@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "updater/payload/manifest.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/unit/payload/good-manifest.h"
+#include "tests/unit/unit.h"
+#include "updater/payload/manifest-writer.h"
+
+static UpdateError parse(const uint8_t *data, size_t n_bytes, ErrorText *error)
+{
+    Manifest *manifest = NULL;
+    UpdateError failure = manifest_parse(data, n_bytes, &manifest, error);
+    ck_assert_int_eq(failure == UPDATE_OK, manifest != NULL);
+    ck_assert_int_eq(failure == UPDATE_OK, error->line[0] == '\0');
+    manifest_free(manifest);
+    return failure;
+}
+
+static void assert_refused(const GoodManifest *good, UpdateError expected, const char *reason)
+{
+    uint8_t *data;
+    size_t n_bytes = good_manifest_pack(good, &data);
+    ErrorText error = {0};
+    ck_assert_int_eq(parse(data, n_bytes, &error), expected);
+    ck_assert_msg(strstr(error.line, reason) != NULL, "'%s' is not in '%s'", reason, error.line);
+    free(data);
+}
+
+static void assert_taken(const GoodManifest *good)
+{
+    uint8_t *data;
+    size_t n_bytes = good_manifest_pack(good, &data);
+    ErrorText error = {0};
+    ck_assert_msg(parse(data, n_bytes, &error) == UPDATE_OK, "%s", error.line);
+    free(data);
+}
+
+/* Spoils a copy of the good manifest, `g`, and says what must come of it. */
+#define REFUSED(expected, reason, ...)        \
+    do {                                      \
+        GoodManifest g;                       \
+        good_manifest_init(&g);               \
+        __VA_ARGS__;                          \
+        assert_refused(&g, expected, reason); \
+    } while (0)
+
+START_TEST(a_good_manifest_is_read)
+{
+    GoodManifest good;
+    good_manifest_init(&good);
+    uint8_t *data;
+    size_t n_bytes = good_manifest_pack(&good, &data);
+    Manifest *manifest = NULL;
+    ErrorText error = {0};
+    ck_assert_msg(manifest_parse(data, n_bytes, &manifest, &error) == UPDATE_OK, "%s", error.line);
+    memset(data, 0xff, n_bytes); /* nothing refers to it */
+    free(data);
+
+    ck_assert_str_eq(manifest->product, "demo");
+    ck_assert_str_eq(manifest->version, "1.2.3");
+    ck_assert_str_eq(manifest->min_version, "1.0.0");
+    ck_assert_uint_eq(manifest->n_blob_bytes, 64 * 100 + 100 * 4096 + 267);
+    ck_assert_uint_eq(manifest->n_partitions, 1);
+    const PartitionUpdate *partition = &manifest->partitions[0];
+    ck_assert_str_eq(partition->name, "usr");
+    ck_assert_uint_eq(partition->size_bytes, 606 * 4096);
+    ck_assert_uint_eq(partition->hash.bytes[0], 1);
+    ck_assert(partition->has_verity);
+    ck_assert_uint_eq(partition->verity.n_data_blocks, 600);
+    ck_assert_uint_eq(partition->verity.n_salt_bytes, 32);
+    ck_assert_uint_eq(partition->verity.salt[0], 2);
+    ck_assert_uint_eq(partition->tree_start_block, 600);
+    ck_assert_uint_eq(partition->n_tree_blocks, 6);
+    ck_assert_uint_eq(partition->block_index[0], 3);
+    ck_assert_uint_eq(partition->n_operations, 3);
+    const Operation *operation = &partition->operations[0];
+    ck_assert_int_eq(operation->type, OPERATION_REPLACE_ZSTD);
+    ck_assert_uint_eq(operation->n_dst_extents, 2);
+    ck_assert_uint_eq(operation->dst_extents[1].start_block, 300);
+    ck_assert_uint_eq(operation->n_dst_bytes, 256 * 4096);
+    ck_assert_uint_eq(operation->n_frames, 64);
+    ck_assert_uint_eq(operation->frame_bytes[63], 100);
+    ck_assert_uint_eq(partition->operations[1].n_data_bytes, 0);
+    ck_assert_uint_eq(partition->operations[2].data_offset_bytes, 6400);
+    manifest_free(manifest);
+}
+END_TEST
+
+START_TEST(what_is_read_is_written_the_same)
+{
+    GoodManifest good;
+    good_manifest_init(&good);
+    uint8_t *first, *second;
+    size_t n_first = good_manifest_pack(&good, &first);
+    Manifest *manifest = NULL;
+    ErrorText error = {0};
+    ck_assert_int_eq(manifest_parse(first, n_first, &manifest, &error), UPDATE_OK);
+    size_t n_second;
+    ck_assert_int_eq(manifest_write(manifest, &second, &n_second, &error), 0);
+    manifest_free(manifest);
+    /* The writer says block size and minor version, which the good one leaves to the default. */
+    ck_assert_uint_eq(n_second, n_first + 3 + 2);
+    ck_assert_int_eq(manifest_parse(second, n_second, &manifest, &error), UPDATE_OK);
+    ck_assert_uint_eq(manifest->partitions[0].operations[0].n_frames, 64);
+    uint8_t *third;
+    size_t n_third;
+    ck_assert_int_eq(manifest_write(manifest, &third, &n_third, &error), 0);
+    ck_assert_uint_eq(n_third, n_second);
+    ck_assert_mem_eq(third, second, n_second);
+    ((Manifest *)manifest)->product = "";
+    ck_assert_int_eq(manifest_write(manifest, &third, &n_third, &error), -EINVAL);
+    manifest_free(manifest);
+    free(first);
+    free(second);
+    free(third);
+}
+END_TEST
+
+START_TEST(optional_fields_may_be_absent)
+{
+    GoodManifest good;
+    good_manifest_init(&good);
+    good.manifest.min_version = NULL;
+    good.partition.has_block_index = 0;
+    good.partition.has_hash_tree_salt = 0;
+    good.operations[0].n_frame_bytes = 0;
+    assert_taken(&good);
+    good.operations[1].type = WIRE__INSTALL_OPERATION__TYPE__DISCARD;
+    good.operations[0].type = WIRE__INSTALL_OPERATION__TYPE__REPLACE_BZ;
+    good.operations[2].type = WIRE__INSTALL_OPERATION__TYPE__REPLACE_XZ;
+    assert_taken(&good);
+    good.partition.hash_tree_extent = NULL; /* no verity */
+    good.info.size = GOOD_DATA_BLOCKS * 4096;
+    assert_taken(&good);
+}
+END_TEST
+
+START_TEST(formats_that_are_not_ours_are_refused)
+{
+    REFUSED(UPDATE_ERROR_VERSION_REFUSED, "minor version 2", g.manifest.has_minor_version = 1,
+            g.manifest.minor_version = 2);
+    REFUSED(UPDATE_ERROR_MANIFEST, "blocks of 512 bytes", g.manifest.has_block_size = 1,
+            g.manifest.block_size = 512);
+    REFUSED(UPDATE_ERROR_MANIFEST, "format 1", g.manifest.install_operations = g.operation_list,
+            g.manifest.n_install_operations = 1);
+    REFUSED(UPDATE_ERROR_NO_SIGNATURE, "no payload signature",
+            g.manifest.has_signatures_offset = 0);
+    REFUSED(UPDATE_ERROR_NO_SIGNATURE, "no payload signature", g.manifest.signatures_size = 0);
+    REFUSED(UPDATE_ERROR_MANIFEST, "program of its own", g.partition.has_run_postinstall = 1,
+            g.partition.run_postinstall = 1);
+    REFUSED(UPDATE_ERROR_MANIFEST, "error correction", g.partition.fec_extent = &g.extents[0]);
+    REFUSED(UPDATE_ERROR_MANIFEST, "delta",
+            g.operations[1].type = WIRE__INSTALL_OPERATION__TYPE__SOURCE_COPY);
+    REFUSED(UPDATE_ERROR_MANIFEST, "delta",
+            g.operations[1].type = WIRE__INSTALL_OPERATION__TYPE__SOURCE_BSDIFF);
+    REFUSED(UPDATE_ERROR_MANIFEST, "type 9", g.operations[1].type = 9);
+    REFUSED(UPDATE_ERROR_MANIFEST, "type -1", g.operations[1].type = -1);
+}
+END_TEST
+
+START_TEST(names_are_checked)
+{
+    static char long_text[130] = {[0 ... 128] = 'x'};
+    REFUSED(UPDATE_ERROR_MANIFEST, "product", g.manifest.product = NULL);
+    REFUSED(UPDATE_ERROR_MANIFEST, "version", g.manifest.version = NULL);
+    REFUSED(UPDATE_ERROR_MANIFEST, "product", g.manifest.product = (char *)"");
+    REFUSED(UPDATE_ERROR_MANIFEST, "version", g.manifest.version = (char *)"1 0");
+    REFUSED(UPDATE_ERROR_MANIFEST, "version", g.manifest.version = long_text);
+    REFUSED(UPDATE_ERROR_MANIFEST, "minimum version", g.manifest.min_version = (char *)"1\n0");
+    REFUSED(UPDATE_ERROR_MANIFEST, "name of partition 1", g.partition.partition_name = (char *)"");
+    REFUSED(UPDATE_ERROR_MANIFEST, "name of partition 1",
+            g.partition.partition_name = (char *)"../usr");
+    REFUSED(UPDATE_ERROR_MANIFEST, "name of partition 1",
+            g.partition.partition_name = (char *)".usr");
+    REFUSED(UPDATE_ERROR_MANIFEST, "two partitions of the name usr", g.manifest.n_partitions = 2);
+    REFUSED(UPDATE_ERROR_MANIFEST, "0 partitions", g.manifest.n_partitions = 0);
+    REFUSED(UPDATE_ERROR_MANIFEST, "17 partitions", g.manifest.n_partitions = 17);
+}
+END_TEST
+
+START_TEST(what_the_slot_must_hold_is_said)
+{
+    REFUSED(UPDATE_ERROR_NO_PARTITION_INFO, "new size", g.partition.new_partition_info = NULL);
+    REFUSED(UPDATE_ERROR_NO_PARTITION_INFO, "new size", g.info.has_size = 0);
+    REFUSED(UPDATE_ERROR_NO_PARTITION_INFO, "new size", g.info.has_hash = 0);
+    REFUSED(UPDATE_ERROR_NO_PARTITION_INFO, "new size", g.info.hash.len = 31);
+    REFUSED(UPDATE_ERROR_MANIFEST, "multiple of 4096", g.info.size = 0);
+    REFUSED(UPDATE_ERROR_MANIFEST, "multiple of 4096", g.info.size += 512);
+    REFUSED(UPDATE_ERROR_MANIFEST, "multiple of 4096", g.info.size = UINT64_C(1) << 63);
+}
+END_TEST
+
+START_TEST(blobs_follow_one_another)
+{
+    REFUSED(UPDATE_ERROR_OPERATION_HASH, "no SHA-256", g.operations[0].has_data_sha256_hash = 0);
+    REFUSED(UPDATE_ERROR_OPERATION_HASH, "no SHA-256", g.operations[0].data_sha256_hash.len = 20);
+    REFUSED(UPDATE_ERROR_MANIFEST, "has its data at 6401", g.operations[2].data_offset++);
+    REFUSED(UPDATE_ERROR_MANIFEST, "has its data at 6399", g.operations[2].data_offset--);
+    REFUSED(UPDATE_ERROR_MANIFEST, "has its data at 1", g.operations[0].data_offset = 1);
+    REFUSED(UPDATE_ERROR_MANIFEST, "0 bytes of data", g.operations[0].has_data_length = 0);
+    REFUSED(UPDATE_ERROR_MANIFEST, "bytes of data", g.operations[0].data_length = (8 << 20) + 1);
+    REFUSED(UPDATE_ERROR_MANIFEST, "bytes of data", g.operations[0].data_length = UINT64_MAX);
+    REFUSED(UPDATE_ERROR_MANIFEST, "writes zeros, but has data",
+            g.operations[2].type = WIRE__INSTALL_OPERATION__TYPE__ZERO);
+    REFUSED(UPDATE_ERROR_MANIFEST, "the data ends at 416000", g.manifest.signatures_offset++);
+    REFUSED(UPDATE_ERROR_MANIFEST, "the data ends at 416000",
+            g.manifest.signatures_offset = UINT64_MAX);
+    REFUSED(UPDATE_ERROR_MANIFEST, "at most 65536", g.manifest.signatures_size = 65537);
+    REFUSED(UPDATE_ERROR_MANIFEST, "at most 65536", g.manifest.signatures_size = UINT64_MAX);
+}
+END_TEST
+
+START_TEST(extents_cover_the_partition_once)
+{
+    REFUSED(UPDATE_ERROR_MANIFEST, "an extent has 0 blocks", g.extents[0].num_blocks = 0);
+    REFUSED(UPDATE_ERROR_MANIFEST, "an extent has", g.extents[1].num_blocks = UINT64_MAX);
+    REFUSED(UPDATE_ERROR_MANIFEST, "past any partition",
+            g.extents[2].num_blocks = UINT64_C(1) << 60);
+    REFUSED(UPDATE_ERROR_MANIFEST, "bytes; 4096 to", g.extents[2].num_blocks = 2049);
+    REFUSED(UPDATE_ERROR_MANIFEST, "bytes; 4096 to", g.operations[1].n_dst_extents = 0);
+    REFUSED(UPDATE_ERROR_MANIFEST, "beyond its 600 blocks", g.extents[2].num_blocks++);
+    REFUSED(UPDATE_ERROR_MANIFEST, "beyond its 600 blocks", g.extents[2].start_block = UINT64_MAX);
+    REFUSED(UPDATE_ERROR_MANIFEST, "beyond its 600 blocks", g.extents[2].start_block = 600);
+    REFUSED(UPDATE_ERROR_MANIFEST, "block 356 is never written", g.extents[2].start_block = 357,
+            g.extents[2].num_blocks--);
+    REFUSED(UPDATE_ERROR_MANIFEST, "block 599 is never written", g.extents[2].num_blocks--);
+    REFUSED(UPDATE_ERROR_MANIFEST, "block 0 is never written", g.extents[0].start_block++,
+            g.extents[0].num_blocks--, g.operations[0].n_frame_bytes = 0);
+    REFUSED(UPDATE_ERROR_MANIFEST, "block 299 is written twice", g.extents[1].start_block--,
+            g.extents[1].num_blocks++, g.operations[0].n_frame_bytes = 0);
+    REFUSED(UPDATE_ERROR_MANIFEST, "block 0 is written twice", g.extents[3].start_block = 0);
+    REFUSED(UPDATE_ERROR_MANIFEST, "is never written", g.partition.n_operations = 2,
+            g.manifest.signatures_offset = 6400);
+    REFUSED(UPDATE_ERROR_MANIFEST, "block 600 is never written", g.partition.has_block_index = 0,
+            g.partition.hash_tree_extent = NULL); /* without a tree all of it must be written */
+}
+END_TEST
+
+START_TEST(frames_add_up)
+{
+    REFUSED(UPDATE_ERROR_MANIFEST, "frames", g.frame_bytes[5]++);
+    REFUSED(UPDATE_ERROR_MANIFEST, "frames", g.frame_bytes[5] = 0, g.frame_bytes[6] = 200);
+    REFUSED(UPDATE_ERROR_MANIFEST, "frames", g.operations[0].n_frame_bytes = 63,
+            g.frame_bytes[0] = 200);
+    REFUSED(UPDATE_ERROR_MANIFEST, "frames",
+            g.operations[0].type = WIRE__INSTALL_OPERATION__TYPE__REPLACE_XZ);
+}
+END_TEST
+
+START_TEST(the_tree_fits_its_data)
+{
+    REFUSED(UPDATE_ERROR_MANIFEST, "sha256", g.partition.hash_tree_algorithm = NULL);
+    REFUSED(UPDATE_ERROR_MANIFEST, "sha256", g.partition.hash_tree_algorithm = (char *)"sha1");
+    REFUSED(UPDATE_ERROR_MANIFEST, "from the start", g.data_extent.start_block = 1);
+    REFUSED(UPDATE_ERROR_MANIFEST, "from the start", g.partition.hash_tree_data_extent = NULL);
+    REFUSED(UPDATE_ERROR_MANIFEST, "33 bytes of salt", g.partition.hash_tree_salt.len = 33);
+    REFUSED(UPDATE_ERROR_MANIFEST, "root hash", g.partition.has_root_hash = 0);
+    REFUSED(UPDATE_ERROR_MANIFEST, "root hash", g.partition.root_hash.len = 20);
+    REFUSED(UPDATE_ERROR_MANIFEST, "right behind its data", g.tree_extent.start_block++);
+    REFUSED(UPDATE_ERROR_MANIFEST, "right behind its data", g.tree_extent.num_blocks++);
+    REFUSED(UPDATE_ERROR_MANIFEST, "right behind its data", g.info.size += 4096);
+    REFUSED(UPDATE_ERROR_MANIFEST, "said to cover", g.data_extent.num_blocks = 0,
+            g.partition.has_block_index = 0);
+    REFUSED(UPDATE_ERROR_MANIFEST, "said to cover", g.data_extent.num_blocks = UINT64_MAX,
+            g.partition.has_block_index = 0);
+    REFUSED(UPDATE_ERROR_MANIFEST, "block index", g.partition.block_index.len += 8);
+    REFUSED(UPDATE_ERROR_MANIFEST, "block index", g.partition.block_index.len--);
+    REFUSED(UPDATE_ERROR_MANIFEST, "block index", g.partition.block_index.len = 0);
+    REFUSED(UPDATE_ERROR_MANIFEST, "block index", g.partition.hash_tree_extent = NULL);
+}
+END_TEST
+
+START_TEST(garbage_is_refused)
+{
+    static const uint8_t group[] = {0x0b, 0x0b, 0x0b, 0x0b};
+    static const uint8_t absurd_length[] = {0x6a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f};
+    ErrorText error = {0};
+    ck_assert_int_eq(parse(group, sizeof(group), &error), UPDATE_ERROR_MANIFEST);
+    error.line[0] = '\0';
+    ck_assert_int_eq(parse(absurd_length, sizeof(absurd_length), &error), UPDATE_ERROR_MANIFEST);
+    error.line[0] = '\0';
+    ck_assert_int_eq(parse(group, 0, &error), UPDATE_ERROR_MANIFEST);
+
+    GoodManifest good;
+    good_manifest_init(&good);
+    good.manifest.min_version = NULL; /* the last field, and one that may be cut off */
+    uint8_t *data;
+    size_t n_bytes = good_manifest_pack(&good, &data);
+    for (size_t n = 0; n < n_bytes; n++) {
+        /* A copy of its length, so that a sanitizer sees a read behind it. */
+        uint8_t *cut = malloc(n + 1);
+        memcpy(cut + 1, data, n);
+        error.line[0] = '\0';
+        ck_assert_int_ne(parse(cut + 1, n, &error), UPDATE_OK);
+        free(cut);
+    }
+    free(data);
+}
+END_TEST
+
+/* 4 MiB of unknown fields of 2 bytes, which protobuf-c keeps as 30 times as much. */
+START_TEST(memory_is_bounded)
+{
+    size_t n_bytes = 4 << 20;
+    uint8_t *data = malloc(n_bytes);
+    for (size_t i = 0; i < n_bytes; i += 2) {
+        data[i] = 0x38; /* field 7, varint */
+        data[i + 1] = 0;
+    }
+    ErrorText error = {0};
+    ck_assert_int_eq(parse(data, n_bytes, &error), UPDATE_ERROR_MANIFEST);
+    ck_assert_ptr_nonnull(strstr(error.line, "more than a manifest of its size may"));
+    free(data);
+}
+END_TEST
+
+Suite *unit_suite(void)
+{
+    Suite *suite = suite_create("manifest");
+    TCase *tcase = unit_case(suite, "manifest");
+    tcase_add_test(tcase, a_good_manifest_is_read);
+    tcase_add_test(tcase, what_is_read_is_written_the_same);
+    tcase_add_test(tcase, optional_fields_may_be_absent);
+    tcase_add_test(tcase, formats_that_are_not_ours_are_refused);
+    tcase_add_test(tcase, names_are_checked);
+    tcase_add_test(tcase, what_the_slot_must_hold_is_said);
+    tcase_add_test(tcase, blobs_follow_one_another);
+    tcase_add_test(tcase, extents_cover_the_partition_once);
+    tcase_add_test(tcase, frames_add_up);
+    tcase_add_test(tcase, the_tree_fits_its_data);
+    tcase_add_test(tcase, garbage_is_refused);
+    tcase_add_test(tcase, memory_is_bounded);
+    return suite;
+}

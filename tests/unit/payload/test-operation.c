@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "updater/payload/operation.h"
+
+#include <bzlib.h>
+#include <lzma.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zstd.h>
+
+#include "tests/unit/unit.h"
+
+#define TARGET_BYTES ((size_t)150 * 4096) /* some buffers and a rest */
+
+/* A partition in memory that records what is written to it. */
+typedef struct {
+    uint8_t *data;
+    size_t n_written_bytes;
+    size_t n_zeroed_bytes;
+    int answer; /* of the callbacks */
+} Target;
+
+static int on_write(uint64_t offset_bytes, const uint8_t *data, size_t n_bytes, void *userdata)
+{
+    Target *target = userdata;
+    ck_assert_uint_eq((uintptr_t)data % 4096, 0);
+    ck_assert_uint_eq(offset_bytes % 4096, 0);
+    ck_assert_uint_eq(n_bytes % 4096, 0);
+    ck_assert_uint_gt(n_bytes, 0);
+    ck_assert_uint_le(offset_bytes + n_bytes, TARGET_BYTES);
+    if (target->answer < 0)
+        return target->answer;
+    memcpy(target->data + offset_bytes, data, n_bytes);
+    target->n_written_bytes += n_bytes;
+    return 0;
+}
+
+static int on_zero(uint64_t offset_bytes, uint64_t n_bytes, void *userdata)
+{
+    Target *target = userdata;
+    ck_assert_uint_le(offset_bytes + n_bytes, TARGET_BYTES);
+    if (target->answer < 0)
+        return target->answer;
+    memset(target->data + offset_bytes, 0, n_bytes);
+    target->n_zeroed_bytes += n_bytes;
+    return 0;
+}
+
+/* What each test starts from: content that compresses, over two extents in the wrong order. */
+static uint8_t *content;
+static Target target;
+static const Extent extents[] = {{100, 50}, {0, 100}};
+static Operation operation;
+static uint8_t *blob;
+
+static void setup(void)
+{
+    uint32_t random = 1;
+    content = malloc(TARGET_BYTES);
+    for (size_t i = 0; i < TARGET_BYTES; i++)
+        content[i] = (uint8_t)((random = random * 1103515245 + 12345) >> 28);
+    target = (Target){.data = malloc(TARGET_BYTES)};
+    memset(target.data, 0xee, TARGET_BYTES);
+    operation = (Operation){
+            .dst_extents = extents,
+            .n_dst_extents = 2,
+            .n_dst_bytes = TARGET_BYTES,
+    };
+    blob = aligned_alloc(4096, TARGET_BYTES + 65536);
+}
+
+static void teardown(void)
+{
+    free(content);
+    free(target.data);
+    free(blob);
+}
+
+static size_t make_zstd(const uint8_t *data, size_t n_bytes, uint8_t *out)
+{
+    size_t n_out = 0;
+    for (size_t at = 0; at < n_bytes; at += MANIFEST_FRAME_BYTES) {
+        size_t n = ZSTD_compress(out + n_out, TARGET_BYTES, data + at,
+                MIN((size_t)MANIFEST_FRAME_BYTES, n_bytes - at), 3);
+        ck_assert(!ZSTD_isError(n));
+        n_out += n;
+    }
+    return n_out;
+}
+
+static size_t make_bzip2(const uint8_t *data, size_t n_bytes, uint8_t *out)
+{
+    unsigned n_out = TARGET_BYTES;
+    ck_assert_int_eq(
+            BZ2_bzBuffToBuffCompress((char *)out, &n_out, (char *)data, (unsigned)n_bytes, 9, 0, 0),
+            BZ_OK);
+    return n_out;
+}
+
+static size_t make_xz(const uint8_t *data, size_t n_bytes, uint8_t *out)
+{
+    size_t n_out = 0;
+    ck_assert_int_eq(lzma_easy_buffer_encode(
+                             1, LZMA_CHECK_CRC32, NULL, data, n_bytes, out, &n_out, TARGET_BYTES),
+            LZMA_OK);
+    return n_out;
+}
+
+static size_t make_plain(const uint8_t *data, size_t n_bytes, uint8_t *out)
+{
+    memcpy(out, data, n_bytes);
+    return n_bytes;
+}
+
+static const struct {
+    OperationType type;
+    size_t (*make)(const uint8_t *data, size_t n_bytes, uint8_t *out);
+} kinds[] = {
+        {OPERATION_REPLACE, make_plain},
+        {OPERATION_REPLACE_BZ, make_bzip2},
+        {OPERATION_REPLACE_XZ, make_xz},
+        {OPERATION_REPLACE_ZSTD, make_zstd},
+};
+
+/* Takes the blob as it is, with its right hash. */
+static UpdateError apply(const uint8_t *data, size_t n_bytes, ErrorText *error)
+{
+    static const OperationSink sink = {on_write, on_zero, &target};
+    operation.n_data_bytes = n_bytes;
+    operation.data_sha256 = sha256_of(data, n_bytes);
+    *error = (ErrorText){0};
+    return operation_apply(&operation, data, &sink, error);
+}
+
+static void assert_written(void)
+{
+    ck_assert_uint_eq(target.n_written_bytes, TARGET_BYTES);
+    ck_assert_mem_eq(target.data + 100 * 4096, content, 50 * 4096);
+    ck_assert_mem_eq(target.data, content + 50 * 4096, 100 * 4096);
+}
+
+START_TEST(each_type_fills_its_extents)
+{
+    ErrorText error;
+    operation.type = kinds[_i].type;
+    size_t n = kinds[_i].make(content, TARGET_BYTES, blob);
+    ck_assert_msg(apply(blob, n, &error) == UPDATE_OK, "%s", error.line);
+    assert_written();
+}
+END_TEST
+
+START_TEST(a_blob_may_lie_anywhere)
+{
+    ErrorText error;
+    operation.type = kinds[_i].type;
+    size_t n = kinds[_i].make(content, TARGET_BYTES, blob + 1);
+    ck_assert_msg(apply(blob + 1, n, &error) == UPDATE_OK, "%s", error.line);
+    assert_written();
+}
+END_TEST
+
+START_TEST(zeros_are_written_without_a_blob)
+{
+    static const OperationType types[] = {OPERATION_ZERO, OPERATION_DISCARD};
+    static const OperationSink sink = {on_write, on_zero, &target};
+    for (size_t i = 0; i < 2; i++) {
+        operation.type = types[i];
+        target.n_zeroed_bytes = 0;
+        ck_assert_int_eq(operation_apply(&operation, NULL, &sink, NULL), UPDATE_OK);
+        ck_assert_uint_eq(target.n_zeroed_bytes, TARGET_BYTES);
+    }
+    target.answer = -EIO;
+    ErrorText error = {0};
+    ck_assert_int_eq(operation_apply(&operation, NULL, &sink, &error), UPDATE_ERROR_WRITE);
+    ck_assert_ptr_nonnull(strstr(error.line, "byte 409600: Input/output error"));
+}
+END_TEST
+
+START_TEST(more_or_less_than_the_extents_is_refused)
+{
+    static const size_t lengths[] = {4096, TARGET_BYTES - 4096, TARGET_BYTES - 1, 256 * 1024};
+    ErrorText error;
+    operation.type = kinds[_i].type;
+    for (size_t i = 0; i < ELEMENTS(lengths); i++) {
+        size_t n = kinds[_i].make(content, lengths[i], blob);
+        ck_assert_int_eq(apply(blob, n, &error), UPDATE_ERROR_OPERATION);
+        ck_assert_msg(strstr(error.line, "yields less than the 614400"), "%s", error.line);
+    }
+    static const Extent small[] = {{7, 3}};
+    operation.dst_extents = small;
+    operation.n_dst_extents = 1;
+    operation.n_dst_bytes = 3 * 4096;
+    memset(target.data, 0xee, TARGET_BYTES);
+    size_t n = kinds[_i].make(content, 3 * 4096 + 1, blob);
+    ck_assert_int_eq(apply(blob, n, &error), UPDATE_ERROR_OPERATION);
+    ck_assert_msg(strstr(error.line, "yields more than the 12288"), "%s", error.line);
+    n = kinds[_i].make(content, TARGET_BYTES, blob);
+    ck_assert_int_eq(apply(blob, n, &error), UPDATE_ERROR_OPERATION);
+    size_t n_beside = 0; /* the extents */
+    for (size_t i = 0; i < TARGET_BYTES; i++)
+        n_beside += target.data[i] != 0xee && (i < 7 * 4096 || i >= 10 * 4096);
+    ck_assert_uint_eq(n_beside, 0);
+}
+END_TEST
+
+START_TEST(damage_and_what_follows_is_refused)
+{
+    ErrorText error;
+    operation.type = kinds[_i].type;
+    size_t n = kinds[_i].make(content, TARGET_BYTES, blob);
+    ck_assert_int_eq(apply(blob, n - 1, &error), UPDATE_ERROR_OPERATION);
+    ck_assert_int_eq(apply(blob, n / 2, &error), UPDATE_ERROR_OPERATION);
+    ck_assert_int_eq(apply(blob, 1, &error), UPDATE_ERROR_OPERATION);
+    blob[n] = 'x';
+    ck_assert_int_eq(apply(blob, n + 1, &error), UPDATE_ERROR_OPERATION);
+    if (operation.type == OPERATION_REPLACE)
+        return;
+    blob[0] ^= 0x55;
+    ck_assert_int_eq(apply(blob, n, &error), UPDATE_ERROR_OPERATION);
+    ck_assert_ptr_nonnull(strstr(error.line, "cannot be decompressed"));
+}
+END_TEST
+
+START_TEST(the_hash_is_looked_at_first)
+{
+    static const OperationSink sink = {on_write, on_zero, &target};
+    ErrorText error = {0};
+    operation.type = kinds[_i].type;
+    operation.data_offset_bytes = 77;
+    operation.n_data_bytes = kinds[_i].make(content, TARGET_BYTES, blob);
+    operation.data_sha256 = sha256_of(blob, operation.n_data_bytes);
+    operation.data_sha256.bytes[0] ^= 1;
+    ck_assert_int_eq(operation_apply(&operation, blob, &sink, &error), UPDATE_ERROR_OPERATION_HASH);
+    ck_assert_ptr_nonnull(strstr(error.line, "from 77"));
+    ck_assert_uint_eq(target.n_written_bytes, 0);
+}
+END_TEST
+
+START_TEST(a_write_that_fails_ends_it)
+{
+    ErrorText error;
+    operation.type = kinds[_i].type;
+    target.answer = -ENOSPC;
+    size_t n = kinds[_i].make(content, TARGET_BYTES, blob);
+    ck_assert_int_eq(apply(blob, n, &error), UPDATE_ERROR_WRITE);
+    ck_assert_ptr_nonnull(strstr(error.line, "No space left"));
+}
+END_TEST
+
+/* 64 MiB of zeros in a blob that is allowed to write a block. */
+START_TEST(bombs_cost_one_buffer)
+{
+    static const Extent small[] = {{0, 1}};
+    size_t n_bomb = 64 << 20;
+    uint8_t *zeros = calloc(1, n_bomb);
+    uint8_t *bomb = malloc(1 << 20);
+    ErrorText error;
+    operation.dst_extents = small;
+    operation.n_dst_extents = 1;
+    operation.n_dst_bytes = 4096;
+    operation.type = OPERATION_REPLACE_ZSTD;
+    size_t n = ZSTD_compress(bomb, 1 << 20, zeros, n_bomb, 1);
+    ck_assert(!ZSTD_isError(n));
+    ck_assert_int_eq(apply(bomb, n, &error), UPDATE_ERROR_OPERATION); /* a window of 64 MiB */
+    operation.type = OPERATION_REPLACE_BZ;
+    unsigned n_bzip2 = 1 << 20;
+    ck_assert_int_eq(
+            BZ2_bzBuffToBuffCompress((char *)bomb, &n_bzip2, (char *)zeros, 2 << 20, 9, 0, 0),
+            BZ_OK);
+    ck_assert_int_eq(apply(bomb, n_bzip2, &error), UPDATE_ERROR_OPERATION);
+    ck_assert_ptr_nonnull(strstr(error.line, "yields more"));
+    operation.type = OPERATION_REPLACE_XZ;
+    n = 0;
+    ck_assert_int_eq(
+            lzma_easy_buffer_encode(9, LZMA_CHECK_NONE, NULL, zeros, 1 << 20, bomb, &n, 1 << 20),
+            LZMA_OK);
+    ck_assert_int_eq(apply(bomb, n, &error), UPDATE_ERROR_OPERATION); /* a dictionary of 64 MiB */
+    ck_assert_uint_eq(target.n_written_bytes, 0);
+    free(zeros);
+    free(bomb);
+}
+END_TEST
+
+START_TEST(deltas_are_refused)
+{
+    ErrorText error;
+    operation.type = OPERATION_SOURCE_COPY;
+    ck_assert_int_eq(apply(blob, 1, &error), UPDATE_ERROR_OPERATION);
+    operation.type = OPERATION_SOURCE_BSDIFF;
+    ck_assert_int_eq(apply(blob, 1, &error), UPDATE_ERROR_OPERATION);
+}
+END_TEST
+
+Suite *unit_suite(void)
+{
+    Suite *suite = suite_create("operation");
+    TCase *tcase = unit_case(suite, "operation");
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_loop_test(tcase, each_type_fills_its_extents, 0, 4);
+    tcase_add_loop_test(tcase, a_blob_may_lie_anywhere, 0, 4);
+    tcase_add_test(tcase, zeros_are_written_without_a_blob);
+    tcase_add_loop_test(tcase, more_or_less_than_the_extents_is_refused, 0, 4);
+    tcase_add_loop_test(tcase, damage_and_what_follows_is_refused, 0, 4);
+    tcase_add_loop_test(tcase, the_hash_is_looked_at_first, 0, 4);
+    tcase_add_loop_test(tcase, a_write_that_fails_ends_it, 0, 4);
+    tcase_add_test(tcase, bombs_cost_one_buffer);
+    tcase_add_test(tcase, deltas_are_refused);
+    return suite;
+}
