@@ -67,21 +67,29 @@ static const BlockDeviceOperations OPERATIONS = {
         .free = recorder_free,
 };
 
-void recorder_init(Recorder *recorder, const MadeDisk *disk)
+void recorder_view(
+        Recorder *recorder, const uint8_t *state, uint32_t sector_bytes, uint64_t n_sectors)
 {
     *recorder = (Recorder){
             .device =
                     {
                             .operations = &OPERATIONS,
                             .name = "recorder",
-                            .sector_bytes = disk->plan.sector_bytes,
-                            .n_sectors = disk->n_bytes / disk->plan.sector_bytes,
-                            .is_writable = true,
+                            .sector_bytes = sector_bytes,
+                            .n_sectors = n_sectors,
                     },
-            .medium = malloc(disk->n_bytes),
-            .cache = malloc(disk->n_bytes),
-            .n_steps_allowed = SIZE_MAX,
+            .cache = (uint8_t *)state,
     };
+}
+
+void recorder_init(Recorder *recorder, const MadeDisk *disk)
+{
+    uint32_t sector_bytes = disk->plan.sector_bytes;
+    recorder_view(recorder, NULL, sector_bytes, disk->n_bytes / sector_bytes);
+    recorder->device.is_writable = true;
+    recorder->n_steps_allowed = SIZE_MAX;
+    recorder->medium = malloc(disk->n_bytes);
+    recorder->cache = malloc(disk->n_bytes);
     ck_assert(recorder->medium && recorder->cache);
     memcpy(recorder->medium, disk->data, disk->n_bytes);
     memcpy(recorder->cache, disk->data, disk->n_bytes);

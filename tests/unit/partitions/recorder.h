@@ -32,6 +32,11 @@ typedef struct {
 void recorder_init(Recorder *recorder, const MadeDisk *disk);
 void recorder_done(Recorder *recorder);
 
+/* A device for reading that is `state` (borrowed) itself; of the sizes of another recorder or disk.
+ * Needs no recorder_done(). */
+void recorder_view(
+        Recorder *recorder, const uint8_t *state, uint32_t sector_bytes, uint64_t n_sectors);
+
 /* Calls check() with each state that a power cut at any moment of the recording could leave: every
  * subset of the sectors that changed between two flushes where these are up to 10, otherwise all
  * beginnings, all ends, each single one, all but each, and some hundreds by chance. Writes that are
