@@ -23,7 +23,7 @@ struct OmahaExchange {
     size_t n_room_bytes;
     bool is_out_of_memory;
     HttpRequest *request;
-    OmahaResponse *response;
+    OmahaResponse *response; /* the parsed body */
     void (*on_done)(OmahaExchange *exchange, const OmahaOutcome *outcome, void *userdata);
     void *userdata;
 };

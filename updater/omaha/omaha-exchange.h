@@ -13,9 +13,8 @@ typedef struct {
     const char *error;        /* in words, "" when OK; borrowed */
     unsigned http_status;     /* 0 when none came */
     uint64_t retry_after_sec; /* 0 when absent */
-    const OmahaResponse
-            *response; /* inside the exchange, until that is freed; NULL unless OK and an
-                                      answer was asked for */
+    /* NULL unless OK and an answer was asked for; inside the exchange until that is freed. */
+    const OmahaResponse *response;
 } OmahaOutcome;
 
 /* Posts xml (copied) to url as text/xml; with wants_response the answer is parsed, without (events,
