@@ -311,6 +311,8 @@ static int add_sources(HttpRequest *request, sd_event *event)
             event, &request->stall_timer, CLOCK_MONOTONIC, 0, 1000, on_stall_timer, request);
     if (r >= 0)
         r = sd_event_source_set_enabled(request->stall_timer, SD_EVENT_OFF);
+    if (r >= 0) /* after what has come: a loop that was late itself is no stall of the server's */
+        r = sd_event_source_set_priority(request->stall_timer, SD_EVENT_PRIORITY_NORMAL + 1);
     if (r >= 0)
         r = sd_event_add_defer(event, &request->defer, on_defer, request);
     return r;

@@ -384,7 +384,7 @@ START_TEST(the_total_time_is_bounded)
     _cleanup_(fetch_done) Fetch fetch = {0};
     fetch_run(&fetch, world,
             &(HttpRequestOptions){.url = script_server_url(world->server, "/"),
-                    .limits.total_timeout_usec = 30 * MSEC});
+                    .limits.total_timeout_usec = 150 * MSEC});
     ck_assert_int_eq(fetch.result, HTTP_TIMED_OUT);
     ck_assert_uint_eq(fetch.head.status, 200);
     ck_assert_uint_eq(fetch.n_body_bytes, 2);
@@ -775,6 +775,42 @@ START_TEST(credentials_are_not_told_over_http)
 }
 END_TEST
 
+START_TEST(credentials_stay_with_their_host)
+{
+    char elsewhere[256];
+    ScriptReply replies[] = {{.text = "HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm=\"x\"\r\n"
+                                      "Content-Length: 0\r\n\r\n"},
+            {.text = elsewhere}, {.text = OK_HELLO}, {NULL}};
+    _cleanup_(world_freep) World *world = world_new(replies);
+    char url[128];
+    const char *plain = script_server_url(world->server, "/");
+    snprintf(url, sizeof(url), "http://u:p@%s", plain + strlen("http://"));
+    snprintf(elsewhere, sizeof(elsewhere),
+            "HTTP/1.1 302 Found\r\nLocation: http://localhost%s\r\nContent-Length: 0\r\n\r\n",
+            strrchr(plain, ':'));
+    _cleanup_(fetch_done) Fetch fetch = {0};
+    fetch_run(&fetch, world, &(HttpRequestOptions){.url = url});
+    ck_assert_msg(fetch.result == HTTP_DONE, "%s", fetch.error);
+    ck_assert_ptr_null(strcasestr(script_server_request(world->server, 0), "Authorization"));
+    ck_assert_ptr_nonnull(strcasestr(script_server_request(world->server, 1), "Authorization"));
+    ck_assert_ptr_null(strcasestr(script_server_request(world->server, 2), "Authorization"));
+}
+END_TEST
+
+START_TEST(a_redirects_own_body_is_bounded)
+{
+    _cleanup_free_ char *text = NULL;
+    ScriptReply replies[] = {large_reply(2 << 20, &text), {NULL}};
+    static const char head[] = "HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n";
+    memcpy(text, head, sizeof(head) - 1);
+    _cleanup_(world_freep) World *world = world_new(replies);
+    _cleanup_(fetch_done) Fetch fetch = {0};
+    fetch_path(&fetch, world, "/");
+    ck_assert_int_eq(fetch.result, HTTP_BAD_REDIRECT);
+    ck_assert_ptr_nonnull(strstr(fetch.error, "1024 KiB"));
+}
+END_TEST
+
 START_TEST(several_at_once)
 {
     enum { N = 6 };
@@ -827,6 +863,8 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, headers_are_bounded);
     tcase_add_test(tcase, hostile_fields_count_as_absent);
     tcase_add_test(tcase, credentials_are_not_told_over_http);
+    tcase_add_test(tcase, credentials_stay_with_their_host);
+    tcase_add_test(tcase, a_redirects_own_body_is_bounded);
     tcase_add_test(tcase, several_at_once);
     return suite;
 }
