@@ -120,7 +120,7 @@ START_TEST(a_damaged_file_is_set_aside)
     ck_assert_uint_eq(state->n_slots, 0);
     ck_assert_int_eq(faccessat(folder, ENGINE_STATE_FILE, F_OK, 0), -1);
     ck_assert_int_eq(faccessat(folder, ENGINE_STATE_FILE ".bad", F_OK, 0), 0);
-    _cleanup_(engine_state_freep) EngineState *again = load(folder, ENGINE_STATE_NEW);
+    engine_state_free(load(folder, ENGINE_STATE_NEW));
 }
 END_TEST
 
@@ -130,7 +130,7 @@ START_TEST(a_file_without_end_is_damaged)
     _cleanup_close_ int fd =
             openat(folder, ENGINE_STATE_FILE, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
     ck_assert_int_eq(ftruncate(fd, ENGINE_STATE_MAX_BYTES + 1), 0);
-    _cleanup_(engine_state_freep) EngineState *state = load(folder, ENGINE_STATE_CORRUPT);
+    engine_state_free(load(folder, ENGINE_STATE_CORRUPT));
 }
 END_TEST
 
