@@ -73,10 +73,7 @@ static void draw_bar(Follower *follower, const ProgressView *view)
 static void print_line(const ProgressView *view)
 {
     char line[512];
-    /* Narrow enough that there is no bar. */
-    ProgressView bare = *view;
-    progress_bar_render(
-            &bare, strlen(view->phase) + strlen(view->version) + 60, line, sizeof(line));
+    progress_bar_render(view, sizeof(line) - 1, line, sizeof(line));
     printf("%s\n", line);
     fflush(stdout);
 }
@@ -98,10 +95,12 @@ static void show(Follower *follower, const EngineView *view)
     progress_rate_add(&follower->rate, view->n_bytes_done, view->n_bytes_total, now_usec());
     ProgressView progress = {
             .phase = view->phase,
-            .version = view->new_version,
+            /* While the server is asked, that is what waits from before. */
+            .version = strcmp(view->phase, "checking") == 0 ? "" : view->new_version,
             .n_bytes_done = view->n_bytes_done,
             .n_bytes_total = view->n_bytes_total,
             .bytes_per_second = progress_rate_bytes_per_second(&follower->rate),
+            .has_bar = follower->is_terminal,
     };
     if (follower->is_terminal && !follower->is_json) {
         draw_bar(follower, &progress);

@@ -138,7 +138,7 @@ void progress_bar_render(const ProgressView *given, size_t n_columns, char *ret_
     while (n_fitting < N_PARTS && used + strlen(parts[n_fitting]) <= n_columns)
         used += strlen(parts[n_fitting++]);
     size_t n_bar = MIN(n_columns - used, (size_t)BAR_COLUMNS_MAX);
-    if (view.n_bytes_total > 0 && n_bar >= BAR_COLUMNS_MIN)
+    if (view.has_bar && view.n_bytes_total > 0 && n_bar >= BAR_COLUMNS_MIN)
         append_bar(ret_text, n_text, &view, n_bar);
     for (size_t i = 0; i < n_fitting; i++)
         append(ret_text, n_text, parts[i]);

@@ -33,6 +33,7 @@ typedef struct {
     uint64_t n_bytes_done;
     uint64_t n_bytes_total;    /* 0 while not known */
     uint64_t bytes_per_second; /* 0 while not known */
+    bool has_bar;
 } ProgressView;
 
 /* Writes a line of at most n_columns characters, ASCII but for version, and a NUL to ret_text,

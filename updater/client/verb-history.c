@@ -39,7 +39,7 @@ static void print_row(const HistoryEntry *entry)
     if (entry->code != 0)
         printf("%s (error %u)\n", text, entry->code);
     else
-        printf("%s\n", text);
+        printf("%s\n", text[0] ? text : "-");
 }
 
 static void print_json(const HistoryEntry *entry)

@@ -206,7 +206,11 @@ static void print_phase(const Status *status)
     } else {
         char line[160];
         ProgressView progress = {
-                view->phase, view->new_version, view->n_bytes_done, view->n_bytes_total, 0};
+                .phase = view->phase,
+                .version = view->new_version,
+                .n_bytes_done = view->n_bytes_done,
+                .n_bytes_total = view->n_bytes_total,
+        };
         progress_bar_render(&progress, 79 - 14, line, sizeof(line));
         printf("%-13s %s\n", "State:", line);
     }
@@ -220,13 +224,16 @@ static void print_slots(const Status *status)
         printf("%-13s none: %s\n", "Slots:", error.line);
         return;
     }
-    printf("\n%-10s %-16s %-8s %-5s %-10s\n", "SLOT", "VERSION", "PRIORITY", "TRIES", "SUCCESSFUL");
+    printf("\n%-10s %-16s %-8s %-5s %s\n", "SLOT", "VERSION", "PRIORITY", "TRIES", "SUCCESSFUL");
     for (size_t i = 0; i < status->n_slots; i++) {
         const EngineSlotView *slot = &status->slots[i];
-        printf("%-10s %-16s %-8u %-5u %-10s%s%s\n", slot->label,
+        const char *remark = slot->is_running && slot->is_next ? "        running, next"
+                             : slot->is_running                ? "        running"
+                             : slot->is_next                   ? "        next"
+                                                               : "";
+        printf("%-10s %-16s %-8u %-5u %-3s%s\n", slot->label,
                 slot->version[0] ? slot->version : "unknown", slot->priority, slot->tries,
-                slot->is_successful ? "yes" : "no", slot->is_running ? " running" : "",
-                slot->is_next ? " next" : "");
+                slot->is_successful ? "yes" : "no", remark);
     }
 }
 

@@ -176,7 +176,8 @@ int verb_rollback(int argc, char **argv, void *context)
         snprintf(text, sizeof(text), "back to version %s in %.40s; reboot to run it", version,
                 view.target_slot);
     else
-        snprintf(text, sizeof(text), "the update is withdrawn; version %s stays", version);
+        snprintf(text, sizeof(text), "what waited for the reboot is withdrawn; version %s stays",
+                version);
     if (options->is_json)
         print_json_result(BUS_RESULT_DONE, 0, text);
     else
