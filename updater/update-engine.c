@@ -18,6 +18,10 @@ enum {
     EXIT_BUS = 5,
 };
 
+/* Keys lie in its folder keys, or where there is none beside the others' file, as update_engine
+ * has it. */
+#define KEY_DIR "/usr/share/update_engine"
+
 static const char *arg_root = "";
 static const char *arg_disk;
 static const char *arg_slot;
@@ -34,7 +38,8 @@ static void print_help(void)
            "  --disk PATH       disk or image with the slots (default: the running system's)\n"
            "  --slot LABEL      the slot that runs (default: found out)\n"
            "  --state-dir DIR   default: ROOT/var/lib/update-engine\n"
-           "  --key-dir DIR     trusted keys, default: ROOT/usr/share/update_engine/keys\n"
+           "  --key-dir DIR     trusted keys, *.pem; default: ROOT/usr/share/update_engine/keys,\n"
+           "                    or ROOT/usr/share/update_engine where that is not there\n"
            "  --bus ADDRESS     D-Bus address (default: the system bus)\n"
            "  --foreground      accepted: it never goes to the background\n"
            "  -v, --verbose     log more\n"
@@ -47,13 +52,13 @@ static void print_help(void)
 /* Returns -1 to go on, else the exit code. */
 static int parse_options(int argc, char **argv)
 {
-    enum { OPTION_ROOT = 256, DISK, SLOT, STATE_DIR, KEY_DIR, BUS, FOREGROUND, VERSION };
+    enum { OPTION_ROOT = 256, DISK, SLOT, STATE_DIR, KEYS, BUS, FOREGROUND, VERSION };
     static const struct option options[] = {
             {"root", required_argument, NULL, OPTION_ROOT},
             {"disk", required_argument, NULL, DISK},
             {"slot", required_argument, NULL, SLOT},
             {"state-dir", required_argument, NULL, STATE_DIR},
-            {"key-dir", required_argument, NULL, KEY_DIR},
+            {"key-dir", required_argument, NULL, KEYS},
             {"bus", required_argument, NULL, BUS},
             {"foreground", no_argument, NULL, FOREGROUND},
             {"verbose", no_argument, NULL, 'v'},
@@ -75,7 +80,7 @@ static int parse_options(int argc, char **argv)
         case STATE_DIR:
             arg_state_dir = optarg;
             break;
-        case KEY_DIR:
+        case KEYS:
             arg_key_dir = optarg;
             break;
         case BUS:
@@ -173,8 +178,10 @@ static int start(sd_event *event, Daemon *daemon)
 {
     _cleanup_free_ char *state_dir = NULL, *key_dir = NULL;
     if (asprintf(&state_dir, "%s/var/lib/update-engine", arg_root) < 0 ||
-            asprintf(&key_dir, "%s/usr/share/update_engine/keys", arg_root) < 0)
+            asprintf(&key_dir, "%s" KEY_DIR "/keys", arg_root) < 0)
         return complain(EXIT_FAILURE, &(ErrorText){});
+    if (access(key_dir, F_OK) < 0)
+        key_dir[strlen(key_dir) - strlen("/keys")] = '\0';
     EngineOptions options = {
             .root = arg_root,
             .disk_path = arg_disk,

@@ -103,6 +103,20 @@ static bool is_choosable(const Engine *engine, const char *label)
     return slot != SLOT_NONE && slot_disk_slots(disk, &n_slots)[slot].priority > 0;
 }
 
+static void settle_pending(Engine *engine, const PendingSlot *pending)
+{
+    engine->state->has_interrupted = false;
+    engine->state->pending.is_flipped = true;
+    if (pending->is_flipped)
+        return;
+    /* Killed between the flip and its report. */
+    engine_report(engine, OMAHA_EVENT_UPDATE_COMPLETE,
+            pending->is_rollback ? OMAHA_RESULT_ERROR : OMAHA_RESULT_SUCCESS,
+            pending->is_rollback ? UPDATE_ERROR_ROLLED_BACK : UPDATE_OK, "");
+    engine_remember(engine, pending->is_rollback ? "rollback" : "update", "done", pending->version,
+            pending->label, 0, "");
+}
+
 static void settle_booted(Engine *engine, const PendingSlot *pending)
 {
     log_notice("version %s has booted from %s, before it ran %s", pending->version, pending->label,
@@ -149,8 +163,7 @@ void engine_settle_boot(Engine *engine)
             (void)engine_save(engine, NULL);
         return;
     case BOOT_STILL_PENDING:
-        state->pending.is_flipped = true;
-        state->has_interrupted = false;
+        settle_pending(engine, &pending);
         break;
     case BOOT_INTO_PENDING:
         settle_booted(engine, &pending);

@@ -2,71 +2,25 @@
 #include "updater/engine/engine-bus.h"
 
 #include <string.h>
-#include <systemd/sd-bus.h>
 
 #include "common/backoff.h"
 #include "common/log.h"
-#include "common/printable.h"
 #include "updater/engine/bus-names.h"
+#include "updater/engine/bus-words.h"
+#include "updater/engine/engine-bus-private.h"
 
-/* Who may change something is sd-bus's own rule for methods that are not marked unprivileged: the
- * caller has CAP_SYS_ADMIN or is the user of this process. The policy file of the system bus says
- * the same once more. */
+/* Connection, signals and the answers to calls that wait for a task's end. The methods are in
+ * engine-bus-methods.c. */
 
 #define SIGNAL_INTERVAL_USEC (10 * USEC_PER_SEC)
 #define UNKNOWN_VERSION "0.0.0"
 
-struct EngineBus {
-    sd_event *event;
-    sd_bus *bus;
-    sd_bus_slot *manager_slot;
-    sd_bus_slot *flipside_slot;
-    Engine *engine;          /* NULL until served */
-    sd_bus_message *waiting; /* the call that on_finished answers */
-    const char *sent_status; /* of the last StatusUpdate; static text */
-    int sent_percent;
-    uint64_t sent_usec; /* CLOCK_MONOTONIC */
-};
-
-static const char *status_text(const EngineStatus *status)
-{
-    switch (status->phase) {
-    case ENGINE_IDLE:
-        return BUS_STATUS_IDLE;
-    case ENGINE_CHECKING:
-        /* As update_engine, which only pings while a reboot is pending: who waits for it must not
-         * see it go away and come back. */
-        return status->needs_reboot ? BUS_STATUS_NEED_REBOOT : BUS_STATUS_CHECKING;
-    case ENGINE_STARTING:
-    case ENGINE_PREPARING:
-        return BUS_STATUS_AVAILABLE;
-    case ENGINE_DOWNLOADING:
-        return BUS_STATUS_DOWNLOADING;
-    case ENGINE_VERIFYING:
-    case ENGINE_ROLLING_BACK:
-        return BUS_STATUS_VERIFYING;
-    case ENGINE_COMMITTING:
-        return BUS_STATUS_FINALIZING;
-    case ENGINE_NEED_REBOOT:
-        return BUS_STATUS_NEED_REBOOT;
-    case ENGINE_REPORTING_ERROR:
-        return BUS_STATUS_REPORTING_ERROR;
-    }
-    return BUS_STATUS_IDLE;
-}
-
-static double progress_of(const EngineStatus *status)
-{
-    if (status->n_bytes_total == 0)
-        return 0;
-    return (double)MIN(status->n_bytes_done, status->n_bytes_total) / (double)status->n_bytes_total;
-}
-
-static int append_status(sd_bus_message *message, const EngineStatus *status)
+int engine_bus_append_status(sd_bus_message *message, const EngineStatus *status)
 {
     return sd_bus_message_append(message, "xdssx",
-            (int64_t)(status->last_checked_usec / USEC_PER_SEC), progress_of(status),
-            status_text(status), status->new_version[0] ? status->new_version : UNKNOWN_VERSION,
+            (int64_t)(status->last_checked_usec / USEC_PER_SEC), bus_words_progress(status),
+            bus_words_status(status),
+            status->new_version[0] ? status->new_version : UNKNOWN_VERSION,
             (int64_t)status->n_bytes_total);
 }
 
@@ -76,13 +30,13 @@ static void send_status_update(EngineBus *bus, const EngineStatus *status)
     int r = sd_bus_message_new_signal(
             bus->bus, &signal, BUS_PATH, BUS_INTERFACE_MANAGER, "StatusUpdate");
     if (r >= 0)
-        r = append_status(signal, status);
+        r = engine_bus_append_status(signal, status);
     if (r >= 0)
         r = sd_bus_send(bus->bus, signal, NULL);
     if (r < 0)
         log_warning("cannot send StatusUpdate: %s", strerror(-r));
-    bus->sent_status = status_text(status);
-    bus->sent_percent = (int)(progress_of(status) * 100);
+    bus->sent_status = bus_words_status(status);
+    bus->sent_percent = (int)(bus_words_progress(status) * 100);
     sd_event_now(bus->event, CLOCK_MONOTONIC, &bus->sent_usec);
 }
 
@@ -92,7 +46,7 @@ static void on_status(void *userdata)
     if (!bus->engine)
         return;
     EngineStatus status = engine_status(bus->engine);
-    if (!bus->sent_status || strcmp(bus->sent_status, status_text(&status)) != 0)
+    if (!bus->sent_status || strcmp(bus->sent_status, bus_words_status(&status)) != 0)
         send_status_update(bus, &status);
     int r = sd_bus_emit_properties_changed(bus->bus, BUS_PATH, BUS_INTERFACE_FLIPSIDE, "Phase",
             "LastError", "LastErrorCode", "Channel", "Server", "Product", "Version", "NewVersion",
@@ -109,41 +63,9 @@ static void on_progress(void *userdata)
     EngineStatus status = engine_status(bus->engine);
     uint64_t now = 0;
     sd_event_now(bus->event, CLOCK_MONOTONIC, &now);
-    int percent = (int)(progress_of(&status) * 100);
+    int percent = (int)(bus_words_progress(&status) * 100);
     if (percent != bus->sent_percent || now - bus->sent_usec >= SIGNAL_INTERVAL_USEC)
         send_status_update(bus, &status);
-}
-
-static const char *task_text(EngineTask task)
-{
-    switch (task) {
-    case ENGINE_CHECK:
-        return BUS_WHAT_CHECK;
-    case ENGINE_UPDATE:
-        return BUS_WHAT_UPDATE;
-    case ENGINE_INSTALL:
-        return BUS_WHAT_INSTALL;
-    case ENGINE_ROLLBACK:
-        return BUS_WHAT_ROLLBACK;
-    }
-    return "";
-}
-
-static const char *result_text(EngineResult result)
-{
-    switch (result) {
-    case ENGINE_DONE:
-        return BUS_RESULT_DONE;
-    case ENGINE_NO_UPDATE:
-        return BUS_RESULT_NO_UPDATE;
-    case ENGINE_NOT_NOW:
-        return BUS_RESULT_NOT_NOW;
-    case ENGINE_CANCELLED:
-        return BUS_RESULT_CANCELLED;
-    case ENGINE_FAILED:
-        return BUS_RESULT_FAILED;
-    }
-    return "";
 }
 
 static int answer_check(sd_bus_message *call, const EngineOutcome *outcome)
@@ -186,8 +108,8 @@ static void on_finished(const EngineOutcome *outcome, void *userdata)
     if (!bus->engine)
         return;
     int r = sd_bus_emit_signal(bus->bus, BUS_PATH, BUS_INTERFACE_FLIPSIDE, "Finished", "ssus",
-            task_text(outcome->task), result_text(outcome->result), (uint32_t)outcome->code,
-            outcome->text);
+            bus_words_task(outcome->task), bus_words_result(outcome->result),
+            (uint32_t)outcome->code, outcome->text);
     if (r < 0)
         log_warning("cannot send Finished: %s", strerror(-r));
     if (bus->waiting)
@@ -196,272 +118,6 @@ static void on_finished(const EngineOutcome *outcome, void *userdata)
 
 const EngineObserver engine_bus_observer = {
         .on_status = on_status, .on_progress = on_progress, .on_finished = on_finished};
-
-static int say_refusal(EngineAnswer answer, const ErrorText *text, sd_bus_error *error)
-{
-    switch (answer) {
-    case ENGINE_STARTED:
-        return 0;
-    case ENGINE_BUSY:
-        return sd_bus_error_set(error, BUS_ERROR_BUSY, text->line);
-    case ENGINE_DISABLED:
-        return sd_bus_error_set(error, BUS_ERROR_DISABLED, text->line);
-    case ENGINE_NOTHING_TO_DO:
-        return sd_bus_error_set(error, BUS_ERROR_NOTHING_TO_DO, text->line);
-    case ENGINE_REFUSED:
-        return sd_bus_error_set(error, BUS_ERROR_REFUSED, text->line);
-    case ENGINE_CANNOT:
-        return sd_bus_error_set(error, BUS_ERROR_FAILED, text->line);
-    }
-    return -EINVAL;
-}
-
-/* Answers a call whose work goes on by itself. */
-static int answer_started(
-        sd_bus_message *call, EngineAnswer answer, ErrorText *text, sd_bus_error *error)
-{
-    printable_clean(text->line);
-    if (answer != ENGINE_STARTED)
-        return say_refusal(answer, text, error);
-    return sd_bus_reply_method_return(call, "");
-}
-
-/* Runs a request whose end is the answer, which may come before this returns. */
-static int answer_at_end(EngineBus *bus, sd_bus_message *call,
-        EngineAnswer (*request)(Engine *engine, ErrorText *error), sd_bus_error *error)
-{
-    ErrorText text = {};
-    if (bus->waiting)
-        return sd_bus_error_set(error, BUS_ERROR_BUSY, "another call waits for its end");
-    bus->waiting = sd_bus_message_ref(call);
-    EngineAnswer answer = request(bus->engine, &text);
-    if (answer == ENGINE_STARTED)
-        return 1;
-    bus->waiting = sd_bus_message_unref(bus->waiting);
-    printable_clean(text.line);
-    return say_refusal(answer, &text, error);
-}
-
-static int method_attempt_update(sd_bus_message *call, void *userdata, sd_bus_error *error)
-{
-    (void)error;
-    EngineBus *bus = userdata;
-    ErrorText text = {};
-    EngineAnswer answer = engine_update(bus->engine, false, &text);
-    if (answer != ENGINE_STARTED)
-        log_info("AttemptUpdate: %s", text.line);
-    return sd_bus_reply_method_return(call, "");
-}
-
-static int method_reset_status(sd_bus_message *call, void *userdata, sd_bus_error *error)
-{
-    return answer_at_end(userdata, call, engine_reset, error);
-}
-
-static int method_get_status(sd_bus_message *call, void *userdata, sd_bus_error *error)
-{
-    (void)error;
-    EngineBus *bus = userdata;
-    EngineStatus status = engine_status(bus->engine);
-    _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-    int r = sd_bus_message_new_method_return(call, &reply);
-    if (r >= 0)
-        r = append_status(reply, &status);
-    return r < 0 ? r : sd_bus_send(bus->bus, reply, NULL);
-}
-
-static int method_check(sd_bus_message *call, void *userdata, sd_bus_error *error)
-{
-    return answer_at_end(userdata, call, engine_check, error);
-}
-
-static int method_rollback(sd_bus_message *call, void *userdata, sd_bus_error *error)
-{
-    return answer_at_end(userdata, call, engine_rollback, error);
-}
-
-static int read_flags(sd_bus_message *call, bool *ret_allows_downgrade, sd_bus_error *error)
-{
-    uint64_t flags;
-    int r = sd_bus_message_read(call, "t", &flags);
-    if (r < 0)
-        return r;
-    if (flags & ~BUS_FLAGS_ALL)
-        return sd_bus_error_set(error, SD_BUS_ERROR_INVALID_ARGS, "unknown flags");
-    *ret_allows_downgrade = flags & BUS_FLAG_ALLOW_DOWNGRADE;
-    return 0;
-}
-
-static int method_update(sd_bus_message *call, void *userdata, sd_bus_error *error)
-{
-    EngineBus *bus = userdata;
-    bool allows_downgrade = false;
-    if (sd_bus_message_has_signature(call, "t")) {
-        int r = read_flags(call, &allows_downgrade, error);
-        if (r < 0)
-            return r;
-    }
-    ErrorText text = {};
-    EngineAnswer answer = engine_update(bus->engine, allows_downgrade, &text);
-    return answer_started(call, answer, &text, error);
-}
-
-static int method_install(sd_bus_message *call, void *userdata, sd_bus_error *error)
-{
-    EngineBus *bus = userdata;
-    bool allows_downgrade = false, has_flags = sd_bus_message_has_signature(call, "st");
-    const char *source;
-    int r = sd_bus_message_read(call, "s", &source);
-    if (r >= 0 && has_flags)
-        r = read_flags(call, &allows_downgrade, error);
-    if (r < 0)
-        return r;
-    ErrorText text = {};
-    EngineAnswer answer = engine_install(bus->engine, source, allows_downgrade, &text);
-    return answer_started(call, answer, &text, error);
-}
-
-static int method_cancel(sd_bus_message *call, void *userdata, sd_bus_error *error)
-{
-    EngineBus *bus = userdata;
-    ErrorText text = {};
-    return answer_started(call, engine_cancel(bus->engine, &text), &text, error);
-}
-
-static int method_reload(sd_bus_message *call, void *userdata, sd_bus_error *error)
-{
-    EngineBus *bus = userdata;
-    ErrorText text = {};
-    int r = engine_reload(bus->engine, &text);
-    return answer_started(call, r < 0 ? ENGINE_CANNOT : ENGINE_STARTED, &text, error);
-}
-
-static int append_slots(sd_bus_message *reply, const Engine *engine, const SlotDisk *disk)
-{
-    size_t n_slots, next = slot_disk_next(disk);
-    const Slot *slots = slot_disk_slots(disk, &n_slots);
-    EngineStatus status = engine_status(engine);
-    int r = sd_bus_message_open_container(reply, 'a', "(sssuubbb)");
-    for (size_t i = 0; r >= 0 && i < n_slots; i++) {
-        const Slot *slot = &slots[i];
-        const SlotContent *content = engine_slot_content(engine, slot->label);
-        char label[SLOT_LABEL_BYTES];
-        memcpy(label, slot->label, sizeof(label));
-        printable_clean(label);
-        bool is_running = strcmp(slot->label, status.running_slot) == 0;
-        r = sd_bus_message_append(reply, "(sssuubbb)", label,
-                content      ? content->version
-                : is_running ? status.version
-                             : "",
-                content ? content->product : "", slot->priority, slot->tries, slot->successful,
-                is_running, i == next);
-    }
-    return r < 0 ? r : sd_bus_message_close_container(reply);
-}
-
-static int method_get_slots(sd_bus_message *call, void *userdata, sd_bus_error *error)
-{
-    EngineBus *bus = userdata;
-    _cleanup_(slot_disk_freep) SlotDisk *disk = NULL;
-    ErrorText text = {};
-    if (engine_open_slots(bus->engine, &disk, &text) < 0) {
-        printable_clean(text.line);
-        return sd_bus_error_set(error, BUS_ERROR_FAILED, text.line);
-    }
-    _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-    int r = sd_bus_message_new_method_return(call, &reply);
-    if (r >= 0)
-        r = append_slots(reply, bus->engine, disk);
-    return r < 0 ? r : sd_bus_send(bus->bus, reply, NULL);
-}
-
-/* One getter for all properties, by name. */
-static int get_property(sd_bus *connection, const char *path, const char *interface,
-        const char *property, sd_bus_message *reply, void *userdata, sd_bus_error *error)
-{
-    (void)connection;
-    (void)path;
-    (void)interface;
-    (void)error;
-    EngineBus *bus = userdata;
-    EngineStatus s = engine_status(bus->engine);
-    const struct {
-        const char *name, *text;
-    } texts[] = {
-            {"Phase", engine_phase_text(s.phase)},
-            {"LastError", s.last_error},
-            {"Channel", s.channel},
-            {"Server", s.server},
-            {"Product", s.product},
-            {"Version", s.version},
-            {"NewVersion", s.new_version},
-            {"RunningSlot", s.running_slot},
-            {"TargetSlot", s.target_slot},
-    };
-    const struct {
-        const char *name;
-        uint64_t count;
-    } counts[] = {
-            {"BytesDone", s.n_bytes_done},
-            {"BytesTotal", s.n_bytes_total},
-            {"BytesFetched", s.n_bytes_fetched},
-            {"LastCheckedUsec", s.last_checked_usec},
-            {"NextCheckUsec", s.next_check_usec},
-    };
-    for (size_t i = 0; i < ELEMENTS(texts); i++)
-        if (strcmp(property, texts[i].name) == 0) {
-            char text[ENGINE_SOURCE_BYTES];
-            snprintf(text, sizeof(text), "%s", texts[i].text);
-            printable_clean(text);
-            return sd_bus_message_append(reply, "s", text);
-        }
-    for (size_t i = 0; i < ELEMENTS(counts); i++)
-        if (strcmp(property, counts[i].name) == 0)
-            return sd_bus_message_append(reply, "t", counts[i].count);
-    return sd_bus_message_append(reply, "u", (uint32_t)s.last_error_code);
-}
-
-#define CHANGES SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE
-#define FREE SD_BUS_VTABLE_UNPRIVILEGED
-
-static const sd_bus_vtable manager_vtable[] = {
-        SD_BUS_VTABLE_START(0),
-        SD_BUS_METHOD("AttemptUpdate", "", "", method_attempt_update, 0),
-        SD_BUS_METHOD("ResetStatus", "", "", method_reset_status, 0),
-        SD_BUS_METHOD("GetStatus", "", "xdssx", method_get_status, FREE),
-        SD_BUS_SIGNAL("StatusUpdate", "xdssx", 0),
-        SD_BUS_VTABLE_END,
-};
-
-static const sd_bus_vtable flipside_vtable[] = {
-        SD_BUS_VTABLE_START(0),
-        SD_BUS_METHOD("Check", "", "ss", method_check, 0),
-        SD_BUS_METHOD("Update", "", "", method_update, 0),
-        SD_BUS_METHOD("UpdateWithFlags", "t", "", method_update, 0),
-        SD_BUS_METHOD("Install", "s", "", method_install, 0),
-        SD_BUS_METHOD("InstallWithFlags", "st", "", method_install, 0),
-        SD_BUS_METHOD("Rollback", "", "s", method_rollback, 0),
-        SD_BUS_METHOD("Cancel", "", "", method_cancel, 0),
-        SD_BUS_METHOD("Reload", "", "", method_reload, 0),
-        SD_BUS_METHOD("GetSlots", "", "a(sssuubbb)", method_get_slots, FREE),
-        SD_BUS_SIGNAL("Finished", "ssus", 0),
-        SD_BUS_PROPERTY("Phase", "s", get_property, 0, CHANGES),
-        SD_BUS_PROPERTY("LastError", "s", get_property, 0, CHANGES),
-        SD_BUS_PROPERTY("LastErrorCode", "u", get_property, 0, CHANGES),
-        SD_BUS_PROPERTY("BytesDone", "t", get_property, 0, 0),
-        SD_BUS_PROPERTY("BytesTotal", "t", get_property, 0, 0),
-        SD_BUS_PROPERTY("BytesFetched", "t", get_property, 0, 0),
-        SD_BUS_PROPERTY("Channel", "s", get_property, 0, CHANGES),
-        SD_BUS_PROPERTY("Server", "s", get_property, 0, CHANGES),
-        SD_BUS_PROPERTY("Product", "s", get_property, 0, CHANGES),
-        SD_BUS_PROPERTY("Version", "s", get_property, 0, CHANGES),
-        SD_BUS_PROPERTY("NewVersion", "s", get_property, 0, CHANGES),
-        SD_BUS_PROPERTY("RunningSlot", "s", get_property, 0, CHANGES),
-        SD_BUS_PROPERTY("TargetSlot", "s", get_property, 0, CHANGES),
-        SD_BUS_PROPERTY("LastCheckedUsec", "t", get_property, 0, CHANGES),
-        SD_BUS_PROPERTY("NextCheckUsec", "t", get_property, 0, CHANGES),
-        SD_BUS_VTABLE_END,
-};
 
 static int connect_bus(sd_bus *bus, const char *address)
 {
@@ -511,11 +167,11 @@ void engine_bus_free(EngineBus *bus)
 int engine_bus_serve(EngineBus *bus, Engine *engine, ErrorText *error)
 {
     bus->engine = engine;
-    int r = sd_bus_add_object_vtable(
-            bus->bus, &bus->manager_slot, BUS_PATH, BUS_INTERFACE_MANAGER, manager_vtable, bus);
+    int r = sd_bus_add_object_vtable(bus->bus, &bus->manager_slot, BUS_PATH, BUS_INTERFACE_MANAGER,
+            engine_bus_manager_vtable, bus);
     if (r >= 0)
         r = sd_bus_add_object_vtable(bus->bus, &bus->flipside_slot, BUS_PATH,
-                BUS_INTERFACE_FLIPSIDE, flipside_vtable, bus);
+                BUS_INTERFACE_FLIPSIDE, engine_bus_flipside_vtable, bus);
     if (r >= 0)
         r = sd_bus_request_name(bus->bus, BUS_NAME, 0);
     if (r < 0)

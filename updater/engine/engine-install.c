@@ -99,6 +99,10 @@ static void on_progress(Install *install, const InstallProgress *progress, void 
     if (progress->version[0])
         snprintf(engine->new_version, sizeof(engine->new_version), "%s", progress->version);
     engine->progress.version = engine->new_version;
+    if (progress->warning[0] && !engine->has_warned)
+        log_warning("%s", progress->warning);
+    engine->has_warned = progress->warning[0];
+    engine->progress.warning = "";
     if (engine->offer && progress->phase == INSTALL_DOWNLOADING && progress->n_bytes_fetched > 0)
         (void)download_policy_on_bytes(&engine->state->policy);
     EnginePhase phase = phase_of(progress->phase);
@@ -154,6 +158,8 @@ static void succeed(Engine *engine)
     EngineState *state = engine->state;
     state->pending.is_flipped = true;
     state->has_interrupted = false;
+    /* Its back-off was for the case that it would fail here. */
+    state->policy = (DownloadPolicy){};
     engine_state_remove_failed(state, state->pending.version);
     engine_report(engine, OMAHA_EVENT_UPDATE_COMPLETE, OMAHA_RESULT_SUCCESS, 0, "");
     ErrorText text;

@@ -63,6 +63,7 @@ struct Engine {
     const OmahaResponse *offer; /* inside exchange */
     Install *install;
     SlotTask *slot_task;   /* of a rollback or reset */
+    bool has_warned;       /* of what does not stop the install */
     bool is_committed;     /* on_commit was called */
     bool is_reset;         /* a withdrawal that only forgets */
     SlotTask *record_task; /* hashes the running slot */

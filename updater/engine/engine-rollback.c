@@ -122,6 +122,8 @@ static void on_withdrawn(SlotTask *task, int r, const ErrorText *error, void *us
     state->has_pending = false;
     if (!pending.is_rollback)
         engine_state_set_slot(state, pending.label, NULL);
+    else
+        engine_state_remove_failed(state, engine->config->version);
     /* A reset only forgets; who rolls back does not want the version again by itself. */
     if (!engine->is_reset && !pending.is_rollback)
         engine_state_add_failed(state, pending.version);
