@@ -78,24 +78,21 @@ static void read_state(const EngineState *state, EngineView *view)
     }
 }
 
-/* Which disk, and by PARTUUID or label which of its slots runs. */
+/* Which disk, and which of its slots runs. */
 static int open_disk(
         const ClientOptions *options, SlotDisk **ret_disk, size_t *ret_running, ErrorText *error)
 {
-    RunningSlot running = {};
-    const char *path = options->disk;
-    if (!path) {
-        int r = running_slot_find(options->root, "/usr", &running, error);
-        if (r < 0)
-            return r;
-        path = running.disk_path;
-    }
-    int r = slot_disk_open(path, false, NULL, 0, ret_disk, error);
+    RunningSlot running;
+    int found = running_slot_find(options->root, "/usr", &running, error);
+    if (!options->disk && found < 0)
+        return found;
+    int r = slot_disk_open(
+            options->disk ? options->disk : running.disk_path, false, NULL, 0, ret_disk, error);
     if (r < 0)
         return r;
-    *ret_running = options->slot   ? slot_disk_find(*ret_disk, options->slot)
-                   : options->disk ? SLOT_NONE
-                                   : slot_disk_find_unique(*ret_disk, &running.unique);
+    *ret_running = options->slot ? slot_disk_find(*ret_disk, options->slot)
+                   : found >= 0  ? running_slot_index(&running, *ret_disk)
+                                 : SLOT_NONE;
     return 0;
 }
 

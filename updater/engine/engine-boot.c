@@ -9,19 +9,8 @@
 
 /* At start: which disk, which slot runs, and what became of the slot that was chosen before. */
 
-static int find_running_disk(Engine *engine, Guid *ret_unique)
-{
-    RunningSlot running;
-    int r = running_slot_find(engine->root, "/usr", &running, &engine->disk_error);
-    if (r < 0)
-        return r;
-    snprintf(engine->disk_path, sizeof(engine->disk_path), "%s", running.disk_path);
-    *ret_unique = running.unique;
-    return 0;
-}
-
-/* The label of the slot that runs; "" when none does. */
-static void find_running_label(Engine *engine, const SlotDisk *disk, const Guid *unique)
+/* The label of the slot that runs; "" when none of this disk does. */
+static void find_running_label(Engine *engine, const SlotDisk *disk, const RunningSlot *running)
 {
     size_t n_slots;
     const Slot *slots = slot_disk_slots(disk, &n_slots);
@@ -32,7 +21,7 @@ static void find_running_label(Engine *engine, const SlotDisk *disk, const Guid 
                     engine->slot_option);
         return;
     }
-    size_t slot = unique ? slot_disk_find_unique(disk, unique) : SLOT_NONE;
+    size_t slot = running ? running_slot_index(running, disk) : SLOT_NONE;
     if (slot != SLOT_NONE)
         snprintf(engine->running_label, sizeof(engine->running_label), "%s", slots[slot].label);
 }
@@ -54,21 +43,24 @@ static void find_target_label(Engine *engine, const SlotDisk *disk)
 
 void engine_find_slots(Engine *engine)
 {
-    Guid unique = {};
-    bool is_found = false;
+    RunningSlot running;
+    /* Looked for with a disk named too: it may be the one that runs. */
+    ErrorText error = {};
+    bool is_found = running_slot_find(engine->root, "/usr", &running, &error) == 0;
     if (engine->disk_option)
         snprintf(engine->disk_path, sizeof(engine->disk_path), "%s", engine->disk_option);
+    else if (is_found)
+        snprintf(engine->disk_path, sizeof(engine->disk_path), "%s", running.disk_path);
     else
-        is_found = find_running_disk(engine, &unique) == 0;
+        engine->disk_error = error;
     _cleanup_(slot_disk_freep) SlotDisk *disk = NULL;
-    ErrorText error = {};
     int r = engine_open_slots(engine, &disk, &error);
     if (r < 0) {
         engine->disk_error = error;
         log_warning("no slots to update: %s", error.line);
         return;
     }
-    find_running_label(engine, disk, is_found ? &unique : NULL);
+    find_running_label(engine, disk, is_found ? &running : NULL);
     find_target_label(engine, disk);
     log_info("running from %s of %s, updates go to %s",
             engine->running_label[0] ? engine->running_label : "no slot", engine->disk_path,
