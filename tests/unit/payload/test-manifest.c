@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "updater/payload/manifest.h"
 
-#include <fcntl.h>
+#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/fd-io.h"
 #include "tests/unit/payload/good-manifest.h"
 #include "tests/unit/unit.h"
 #include "updater/payload/manifest-writer.h"
@@ -301,6 +302,34 @@ START_TEST(garbage_is_refused)
 }
 END_TEST
 
+/* The fuzzer's corpus says in its names what is good. */
+START_TEST(the_corpus_means_what_it_says)
+{
+    char path[4096];
+    snprintf(path, sizeof(path), "%s", unit_data_path("../../fuzz/corpus/manifest"));
+    DIR *dir = opendir(path);
+    ck_assert_ptr_nonnull(dir);
+    size_t n_good = 0, n_bad = 0;
+    for (const struct dirent *entry; (entry = readdir(dir));) {
+        if (entry->d_name[0] == '.')
+            continue;
+        char *data;
+        size_t n_bytes;
+        ck_assert_int_eq(fd_read_file(dirfd(dir), entry->d_name, 1 << 20, &data, &n_bytes), 0);
+        bool is_good = strncmp(entry->d_name, "good", 4) == 0;
+        ErrorText error = {0};
+        UpdateError failure = parse((uint8_t *)data, n_bytes, &error);
+        ck_assert_msg((failure == UPDATE_OK) == is_good, "%s: %s", entry->d_name, error.line);
+        n_good += is_good;
+        n_bad += !is_good;
+        free(data);
+    }
+    closedir(dir);
+    ck_assert_uint_ge(n_good, 5);
+    ck_assert_uint_ge(n_bad, 20);
+}
+END_TEST
+
 /* 4 MiB of unknown fields of 2 bytes, which protobuf-c keeps as 30 times as much. */
 START_TEST(memory_is_bounded)
 {
@@ -332,6 +361,7 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, frames_add_up);
     tcase_add_test(tcase, the_tree_fits_its_data);
     tcase_add_test(tcase, garbage_is_refused);
+    tcase_add_test(tcase, the_corpus_means_what_it_says);
     tcase_add_test(tcase, memory_is_bounded);
     return suite;
 }

@@ -1,0 +1,108 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Makes the corpora of the payload's fuzzers, corpus/{manifest,signature-set,payload-header}, out of
+# text and the format's description. A file is named for what it is or for the rule that it breaks.
+# Needs protoc (protobuf-compiler).
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+root=../..
+
+encode() { # usage: encode MESSAGE FILE <TEXT
+    protoc --proto_path="$root" --encode="wire.$1" "$root/updater/payload/manifest.proto" >"$2"
+}
+
+hash='\001\002\003\004\005\006\007\010\011\012\013\014\015\016\017\020'
+hash=$hash$hash
+
+# A partition of two data blocks with a tree of one, and the operations given.
+manifest() { # usage: manifest FILE OPERATIONS [PARTITION-FIELDS [MANIFEST-FIELDS]]
+    encode DeltaArchiveManifest "corpus/manifest/$1" <<END
+product: "demo" version: "1.0"
+signatures_offset: ${signatures_offset-8192} signatures_size: 267
+partitions {
+  partition_name: "usr"
+  new_partition_info { size: ${size-12288} hash: "$hash" }
+  hash_tree_data_extent { start_block: 0 num_blocks: 2 }
+  hash_tree_extent { start_block: 2 num_blocks: 1 }
+  hash_tree_algorithm: "sha256" hash_tree_salt: "salt" root_hash: "$hash"
+  $2
+  ${3-}
+}
+${4-}
+END
+}
+
+extent() { echo "dst_extents { start_block: $1 num_blocks: $2 }"; }
+replace() { # usage: replace TYPE OFFSET LENGTH EXTENTS [FIELDS]
+    echo "operations { type: $1 data_offset: $2 data_length: $3 data_sha256_hash: \"$hash\" $4 ${5-} }"
+}
+zero() { echo "operations { type: ZERO $1 }"; }
+
+mkdir -p corpus/manifest corpus/signature-set corpus/payload-header
+
+both=$(extent 0 2)
+good=$(replace REPLACE 0 8192 "$both")
+manifest good "$good"
+manifest good-with-index "$good" 'block_index: "0123456789abcdef"'
+manifest good-with-minimum-version "$good" '' 'min_version: "0.9" block_size: 4096 minor_version: 0'
+manifest good-two-extents "$(replace REPLACE 0 8192 "$(extent 1 1) $(extent 0 1)")"
+signatures_offset=100 manifest good-zstd-frames \
+    "$(replace REPLACE_ZSTD 0 100 "$both" 'frame_bytes: 100')"
+signatures_offset=30 manifest good-each-type \
+    "$(replace REPLACE_XZ 0 10 "$(extent 0 1)") $(replace REPLACE_BZ 10 20 "$(extent 1 1)")"
+signatures_offset=0 manifest good-zeros "$(zero "$both")"
+manifest minor-version-of-a-delta "$good" '' 'minor_version: 6'
+manifest blocks-of-512 "$good" '' 'block_size: 512'
+manifest two-partitions-of-a-name "$good" '' "partitions { partition_name: \"usr\"
+    new_partition_info { size: 4096 hash: \"$hash\" } $(zero "$(extent 0 1)") }"
+signatures_offset=18446744073709551615 manifest signature-past-the-end "$good"
+manifest extent-outside "$(replace REPLACE 0 8192 "$(extent 1 2)")"
+manifest extent-at-the-end-of-numbers "$(replace REPLACE 0 8192 "$(extent 18446744073709551615 2)")"
+manifest extents-overlap "$(replace REPLACE 0 8192 "$(extent 0 2) $(extent 1 1)")"
+manifest extent-empty "$(replace REPLACE 0 8192 "$both $(extent 0 0)")"
+manifest extents-too-many-blocks \
+    "$(replace REPLACE 0 8192 "$(extent 0 18446744073709551615) $(extent 0 2)")"
+manifest block-never-written "$(replace REPLACE 0 8192 "$(extent 0 1)")"
+manifest data-with-a-gap "$(replace REPLACE 1 8192 "$both")"
+manifest data-too-long "$(replace REPLACE 0 18446744073709551615 "$both")"
+manifest data-without-hash "operations { type: REPLACE data_offset: 0 data_length: 8192 $both }"
+manifest zeros-with-data "$(replace ZERO 0 8192 "$both")"
+manifest delta "$(replace SOURCE_BSDIFF 0 8192 "$both" 'src_extents { start_block: 0 }')"
+signatures_offset=100 manifest frames-do-not-add-up \
+    "$(replace REPLACE_ZSTD 0 100 "$both" 'frame_bytes: 60 frame_bytes: 50')"
+manifest index-too-long "$good" 'block_index: "0123456789abcdef0"'
+manifest wants-a-program-run "$good" 'run_postinstall: true'
+manifest wants-error-correction "$good" 'fec_extent { num_blocks: 9 }'
+size=12289 manifest size-not-of-blocks "$good"
+size=9223372036854775808 manifest size-of-half-of-all "$good"
+encode DeltaArchiveManifest corpus/manifest/format-1 <<END
+install_operations { type: REPLACE data_offset: 0 data_length: 3 $both }
+END
+head -c 100 corpus/manifest/good >corpus/manifest/cut
+printf '\013\013\013\013\014' >corpus/manifest/groups
+printf '\x6a\xff\xff\xff\xff\xff\xff\xff\xff\x7f' >corpus/manifest/length-of-all
+printf '\x72\xff\xff\xff\xff\x0f' >corpus/manifest/length-of-4-gib
+: >corpus/manifest/empty
+
+signatures() { encode Signatures "corpus/signature-set/$1"; }
+signatures two-keys <<<'signatures { data: "0123456789abcdef" } signatures { version: 2 data: "x" }'
+signatures padded <<<'signatures { data: "0123456789" unpadded_signature_size: 4 }'
+signatures padded-past-its-end <<<'signatures { data: "0123" unpadded_signature_size: 4294967295 }'
+signatures without-data <<<'signatures { version: 1 }'
+signatures too-long <<<"signatures { data: \"$(head -c 513 /dev/zero | tr '\0' x)\" }"
+for _ in {1..17}; do echo 'signatures { data: "x" }'; done | signatures too-many
+printf '\012\177' >corpus/signature-set/cut
+printf '\012\003\022\177x' >corpus/signature-set/entry-cut
+
+header() { # usage: header FILE VERSION MANIFEST-BYTES SIGNATURE-BYTES
+    printf 'CrAU\0\0\0\0\0\0\0%b%b%b' "${@:2}" >"corpus/payload-header/$1"
+}
+header good '\02' '\0000\0000\0000\0000\0000\0000\0000\0144' '\0000\0000\01\013'
+header format-1 '\01' '\0000\0000\0000\0000\0000\0000\0000\0144' '\0000\0000\01\013'
+header manifest-of-2-to-the-63 '\02' '\0200\0000\0000\0000\0000\0000\0000\0000' '\0000\0000\01\013'
+header manifest-empty '\02' '\0000\0000\0000\0000\0000\0000\0000\0000' '\0000\0000\01\013'
+header signature-empty '\02' '\0000\0000\0000\0000\0000\0000\0000\0144' '\0000\0000\0000\0000'
+header signature-of-4-gib '\02' '\0000\0000\0000\0000\0000\0000\0000\0144' '\0377\0377\0377\0377'
+printf 'BZh91AY&SY0123456789abcdef' >corpus/payload-header/another-file
+printf 'CrAU' >corpus/payload-header/cut
