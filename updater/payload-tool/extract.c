@@ -52,7 +52,7 @@ static int take_option(ExtractOptions *options, int option)
 
 static int parse(ExtractOptions *options, int argc, char **argv)
 {
-    optind = 0;
+    payload_tool_start_options(argv);
     for (int option; (option = getopt_long(argc, argv, "p:o:", OPTIONS, NULL)) >= 0;) {
         int r = take_option(options, option);
         if (r != 0)

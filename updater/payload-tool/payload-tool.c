@@ -2,6 +2,7 @@
 #include "updater/payload-tool/payload-tool.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +32,12 @@ int payload_tool_usage_error(const char *format, ...)
     fprintf(stderr, "; '" UPDATE_PAYLOAD " --help' says more\n");
     va_end(arguments);
     return EXIT_USAGE;
+}
+
+void payload_tool_start_options(char **argv)
+{
+    argv[0] = (char *)UPDATE_PAYLOAD; /* only read */
+    optind = 0;
 }
 
 int payload_tool_add_key_dir(PayloadToolKeys *keys, const char *path, ErrorText *error)

@@ -28,6 +28,9 @@ int payload_tool_fail_update(UpdateError failure, const ErrorText *error);
 /* Says what is wrong with the command line and returns EXIT_USAGE. */
 int payload_tool_usage_error(const char *format, ...) _printf_(1, 2);
 
+/* Lets getopt_long() begin anew with a verb's options, and name the program in what it says. */
+void payload_tool_start_options(char **argv);
+
 /* The public keys that --key-dir and --public-key name. Starts empty ({0}). */
 typedef struct {
     KeyRing *ring; /* NULL: no option was given */

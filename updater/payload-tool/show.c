@@ -174,7 +174,7 @@ int update_payload_show(int argc, char **argv, void *context)
 {
     (void)context;
     bool is_json = false;
-    optind = 0;
+    payload_tool_start_options(argv);
     for (int option; (option = getopt_long(argc, argv, "", OPTIONS, NULL)) >= 0;) {
         if (option != OPTION_JSON)
             return EXIT_USAGE;

@@ -93,7 +93,7 @@ static int take_option(SignOptions *options, int option)
 
 static int parse(SignOptions *options, int argc, char **argv)
 {
-    optind = 0;
+    payload_tool_start_options(argv);
     for (int option; (option = getopt_long(argc, argv, "o:", OPTIONS, NULL)) >= 0;) {
         int r = take_option(options, option);
         if (r != 0)

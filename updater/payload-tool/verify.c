@@ -48,7 +48,7 @@ static int take_option(VerifyOptions *options, int option)
 
 static int parse(VerifyOptions *options, int argc, char **argv)
 {
-    optind = 0;
+    payload_tool_start_options(argv);
     for (int option; (option = getopt_long(argc, argv, "", OPTIONS, NULL)) >= 0;) {
         int r = take_option(options, option);
         if (r != 0)
