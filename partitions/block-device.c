@@ -197,3 +197,32 @@ int block_device_fd(const BlockDevice *device)
         return -1;
     return ((const BlockFile *)device)->fd;
 }
+
+/* Whether this is what the device is open on. */
+static bool is_same(const BlockDevice *device, const struct stat *other)
+{
+    struct stat own;
+    if (block_device_fd(device) < 0 || fstat(block_device_fd(device), &own) < 0)
+        return false;
+    if (S_ISBLK(own.st_mode) && S_ISBLK(other->st_mode))
+        return own.st_rdev == other->st_rdev;
+    return own.st_dev == other->st_dev && own.st_ino == other->st_ino;
+}
+
+bool block_device_is_at(const BlockDevice *device, const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && is_same(device, &st);
+}
+
+int block_device_reopen(const BlockDevice *device, int open_flags, int *ret_fd, ErrorText *error)
+{
+    struct stat st;
+    _cleanup_close_ int fd = open(device->name, open_flags | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return error_say(error, -errno, "%s cannot be opened: %s", device->name, strerror(errno));
+    if (!is_same(device, &st))
+        return error_say(error, -ESTALE, "%s is another disk by now; start again", device->name);
+    *ret_fd = TAKE_FD(fd);
+    return 0;
+}

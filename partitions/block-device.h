@@ -56,3 +56,10 @@ int block_device_flush(BlockDevice *device);
 
 /* The descriptor of a device that block_device_open() made, borrowed; -1 for another. */
 int block_device_fd(const BlockDevice *device);
+
+/* Whether path leads to this very block device or file; false for a device of another kind. */
+bool block_device_is_at(const BlockDevice *device, const char *path);
+
+/* A further descriptor (*ret_fd is new) of a device that block_device_open() made, by its path.
+ * open_flags as for open(2). Errors: -ESTALE when the path leads elsewhere by now, errno. */
+int block_device_reopen(const BlockDevice *device, int open_flags, int *ret_fd, ErrorText *error);

@@ -200,18 +200,9 @@ size_t slot_disk_find_offset(const SlotDisk *disk, uint64_t offset_bytes)
     return SLOT_NONE;
 }
 
-static bool is_same_file(const struct stat *a, const struct stat *b)
-{
-    if (S_ISBLK(a->st_mode) && S_ISBLK(b->st_mode))
-        return a->st_rdev == b->st_rdev;
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
-}
-
 bool slot_disk_is_at(const SlotDisk *disk, const char *path)
 {
-    struct stat own, other;
-    return block_device_fd(disk->device) >= 0 && fstat(block_device_fd(disk->device), &own) == 0 &&
-           stat(path, &other) == 0 && is_same_file(&own, &other);
+    return block_device_is_at(disk->device, path);
 }
 
 TableHealth slot_disk_health(const SlotDisk *disk)
@@ -369,20 +360,6 @@ int slot_disk_mark_bad(SlotDisk *disk, size_t slot, ErrorText *error)
     return write_bits(disk, bits, error);
 }
 
-/* Opens the disk's own node or the image, by its path: the flags may be others than ours. */
-static int open_whole(const SlotDisk *disk, int open_flags, int *ret_fd, ErrorText *error)
-{
-    const char *path = disk->device->name;
-    struct stat own, opened;
-    _cleanup_close_ int fd = open(path, open_flags | O_CLOEXEC | O_NOCTTY);
-    if (fd < 0 || fstat(fd, &opened) < 0 || fstat(block_device_fd(disk->device), &own) < 0)
-        return error_say(error, -errno, "%s cannot be opened: %s", path, strerror(errno));
-    if (!is_same_file(&own, &opened))
-        return error_say(error, -ESTALE, "%s is another disk by now; start again", path);
-    *ret_fd = TAKE_FD(fd);
-    return 0;
-}
-
 int slot_disk_open_slot(const SlotDisk *disk, size_t slot, int open_flags, int *ret_fd,
         uint64_t *ret_offset_bytes, ErrorText *error)
 {
@@ -394,7 +371,7 @@ int slot_disk_open_slot(const SlotDisk *disk, size_t slot, int open_flags, int *
     r = partition_node_find(block_device_fd(disk->device), s->entry + 1, s->offset_bytes,
             s->size_bytes, path, error);
     if (r == -ENOENT) {
-        r = open_whole(disk, open_flags, ret_fd, error);
+        r = block_device_reopen(disk->device, open_flags, ret_fd, error);
         if (r >= 0)
             *ret_offset_bytes = s->offset_bytes;
         return r;

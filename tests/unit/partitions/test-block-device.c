@@ -74,6 +74,25 @@ START_TEST(what_cannot_be_a_disk)
 }
 END_TEST
 
+START_TEST(the_same_device_again)
+{
+    char path[256];
+    snprintf(path, sizeof(path), "%s", make_image(8192));
+    _cleanup_(block_device_freep) BlockDevice *device = NULL;
+    int fd = -1;
+    ck_assert_int_eq(block_device_open(path, false, 0, &device, NULL), 0);
+    ck_assert(block_device_is_at(device, path));
+    ck_assert(!block_device_is_at(device, "/nowhere"));
+    ck_assert(!block_device_is_at(device, make_image(8192)));
+    ck_assert_int_eq(block_device_reopen(device, O_RDWR, &fd, NULL), 0);
+    ck_assert_int_eq(close(fd), 0);
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_int_eq(block_device_reopen(device, O_RDWR, &fd, NULL), -ENOENT);
+    ck_assert_int_eq(symlink(make_image(8192), path), 0);
+    ck_assert_int_eq(block_device_reopen(device, O_RDWR, &fd, NULL), -ESTALE);
+}
+END_TEST
+
 static void *unlock(void *userdata)
 {
     flock(*(int *)userdata, LOCK_UN);
@@ -116,6 +135,7 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, sectors_are_written_and_read);
     tcase_add_test(tcase, reading_only);
     tcase_add_test(tcase, what_cannot_be_a_disk);
+    tcase_add_test(tcase, the_same_device_again);
     tcase_add_test(tcase, a_writer_waits_for_the_lock);
     tcase_add_test(tcase, a_reader_can_keep_writers_away);
     return suite;
