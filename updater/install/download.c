@@ -53,16 +53,15 @@ static UpdateError begin_metadata(Download *download)
         return code;
     uint64_t total = fetch_total_bytes(download->fetch);
     if (total != 0 && header.n_metadata_bytes > total) {
-        error_say(&download->error, 0,
+        return error_say(&download->error, UPDATE_ERROR_PAYLOAD_SIZE,
                 "the payload has %" PRIu64 " bytes, its metadata alone %" PRIu64, total,
                 header.n_metadata_bytes);
-        return UPDATE_ERROR_PAYLOAD_SIZE;
     }
     InstallWork *work = download->work;
     work->raw = malloc((size_t)header.n_metadata_bytes);
     if (!work->raw) {
-        error_say(&download->error, 0, "not enough memory for the payload's metadata");
-        return UPDATE_ERROR_GENERIC;
+        return error_say(&download->error, UPDATE_ERROR_GENERIC,
+                "not enough memory for the payload's metadata");
     }
     work->n_raw_bytes = (size_t)header.n_metadata_bytes;
     memcpy(work->raw, download->start, sizeof(download->start));

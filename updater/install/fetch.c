@@ -28,12 +28,6 @@
 #define PROGRESS_BYTES (256 * 1024) /* a request that brought as much was no failure in a row */
 #define ETAG_MAX_BYTES 256
 
-typedef enum {
-    FAULT_NONE,
-    FAULT_TRY_AGAIN, /* cut, timeout, 5xx */
-    FAULT_URL,       /* this URL will not do */
-} Fault;
-
 struct Fetch {
     sd_event *event;
     HttpClient *http;
@@ -60,29 +54,22 @@ struct Fetch {
     uint64_t reached_bytes; /* the farthest that the range ever got ... */
     uint64_t n_fresh_bytes; /* ... and how far this request moved it */
     bool is_head_judged;
-    Fault fault;
-    UpdateError fault_code;
-    uint64_t retry_after_usec;
+    FetchVerdict verdict;      /* on the request */
     char etag[ETAG_MAX_BYTES]; /* of the file at url; "": not known or weak */
     ErrorText error;
 };
 
-/* --- judging an answer ------------------------------------------------------------------- */
-
-static void set_fault(Fetch *fetch, Fault fault, UpdateError code)
-{
-    fetch->fault = fault;
-    fetch->fault_code = code;
-}
+/* --- one request ------------------------------------------------------------------------- */
 
 static const char *current_url(const Fetch *fetch)
 {
     return fetch->options->urls[fetch->url];
 }
 
-static bool is_worth_another_try(unsigned status)
+static void set_fault(Fetch *fetch, FetchFault fault, UpdateError code)
 {
-    return status >= 500 || status == 408 || status == 425 || status == 429;
+    fetch->verdict.fault = fault;
+    fetch->verdict.code = code;
 }
 
 static void rewind_to(Fetch *fetch)
@@ -91,87 +78,43 @@ static void rewind_to(Fetch *fetch)
     fetch->at_bytes = MIN(wanted, fetch->at_bytes);
 }
 
-static bool is_strong(const char *etag)
-{
-    return etag[0] == '"' && strlen(etag) < ETAG_MAX_BYTES;
-}
-
 static void remember_etag(Fetch *fetch, const char *etag)
 {
     fetch->etag[0] = '\0';
-    if (is_strong(etag))
+    if (fetch_etag_is_strong(etag) && strlen(etag) < sizeof(fetch->etag))
         memcpy(fetch->etag, etag, strlen(etag) + 1);
 }
 
-static bool judge_length(Fetch *fetch, const HttpHead *head)
+static void judge_head(Fetch *fetch, const HttpHead *head)
 {
-    uint64_t total = head->status == 206 ? head->range_total
-                     : head->has_length  ? head->length_bytes
-                                         : 0;
-    if (total == 0)
-        return true;
-    if (fetch->total_bytes != 0 && total != fetch->total_bytes) {
-        error_say(&fetch->error, 0, "%s has %" PRIu64 " bytes where %" PRIu64 " are expected",
-                current_url(fetch), total, fetch->total_bytes);
-        set_fault(fetch, FAULT_URL, UPDATE_ERROR_PAYLOAD_SIZE);
-        return false;
-    }
-    if (fetch->end_bytes != FETCH_END_OF_FILE && total < fetch->end_bytes) {
-        error_say(&fetch->error, 0,
-                "%s ends after %" PRIu64 " bytes, at least %" PRIu64 " are expected",
-                current_url(fetch), total, fetch->end_bytes);
-        set_fault(fetch, FAULT_URL, UPDATE_ERROR_PAYLOAD_SIZE);
-        return false;
-    }
-    fetch->total_bytes = total;
-    return true;
-}
-
-/* Whether the answer goes on in the file that was begun, or can be followed from its start. */
-static bool judge_identity(Fetch *fetch, const HttpHead *head)
-{
-    bool is_changed = fetch->etag[0] != '\0' && strcmp(fetch->etag, head->etag) != 0;
-    if (is_changed && head->status != 200) {
-        fetch->etag[0] = '\0'; /* so that the next request begins with what is wanted again */
-        error_say(&fetch->error, 0, "%s changed while it was fetched", current_url(fetch));
-        set_fault(fetch, FAULT_TRY_AGAIN, UPDATE_ERROR_TRANSFER);
-        return false;
-    }
-    remember_etag(fetch, head->etag);
-    if (is_changed)
-        rewind_to(fetch);
-    return true;
-}
-
-/* Judges the head once; false with a fault when its body is of no use. */
-static bool judge_head(Fetch *fetch, const HttpHead *head)
-{
+    const FetchExpectation expected = {
+            .url = current_url(fetch),
+            .first_bytes = fetch->first_bytes,
+            .end_bytes = fetch->end_bytes,
+            .total_bytes = fetch->total_bytes,
+            .etag = fetch->etag,
+    };
     fetch->is_head_judged = true;
-    if (head->status != 200 && head->status != 206) {
-        error_say(&fetch->error, 0, "%s: the server answers with status %u", current_url(fetch),
-                head->status);
-        set_fault(fetch, is_worth_another_try(head->status) ? FAULT_TRY_AGAIN : FAULT_URL,
-                UPDATE_ERROR_TRANSFER);
-        fetch->retry_after_usec =
-                MIN(head->retry_after_sec, RETRY_DELAY_MAX_USEC / USEC_PER_SEC) * USEC_PER_SEC;
-        return false;
+    fetch->verdict = fetch_verdict(&expected, head, &fetch->error);
+    if (fetch->verdict.fault != FETCH_OK) {
+        if (fetch->verdict.is_other_file)
+            fetch->etag[0] = '\0'; /* the next request begins with what is wanted again */
+        return;
     }
-    if (head->status == 206 && (!head->has_range || head->range_first != fetch->first_bytes)) {
-        error_say(&fetch->error, 0, "%s: the server answers with another range than asked for",
-                current_url(fetch));
-        set_fault(fetch, FAULT_URL, UPDATE_ERROR_TRANSFER);
-        return false;
-    }
-    fetch->body_at_bytes = head->status == 206 ? fetch->first_bytes : 0;
-    return judge_length(fetch, head) && judge_identity(fetch, head);
+    fetch->body_at_bytes = fetch->verdict.body_at_bytes;
+    if (fetch->verdict.total_bytes != 0)
+        fetch->total_bytes = fetch->verdict.total_bytes;
+    remember_etag(fetch, head->etag);
+    if (fetch->verdict.is_other_file)
+        rewind_to(fetch);
 }
-
-/* --- one request ------------------------------------------------------------------------- */
 
 static HttpFlow on_head(HttpRequest *request, const HttpHead *head, void *userdata)
 {
     (void)request;
-    return judge_head(userdata, head) ? HTTP_GO_ON : HTTP_ABORT;
+    Fetch *fetch = userdata;
+    judge_head(fetch, head);
+    return fetch->verdict.fault == FETCH_OK ? HTTP_GO_ON : HTTP_ABORT;
 }
 
 /* Takes what it can of a piece of the body; less than n_bytes: paused. */
@@ -243,8 +186,7 @@ static void begin_request(Fetch *fetch)
     fetch->n_fresh_bytes = 0;
     fetch->is_paused = false;
     fetch->is_head_judged = false;
-    fetch->fault = FAULT_NONE;
-    fetch->retry_after_usec = 0;
+    fetch->verdict = (FetchVerdict){.fault = FETCH_OK};
 
     bool is_bounded = fetch->end_bytes != FETCH_END_OF_FILE;
     HttpRequestOptions options = {
@@ -299,14 +241,14 @@ static void fail_request(Fetch *fetch)
     unsigned *n_failures = &fetch->n_failures[fetch->url];
     if (fetch->n_fresh_bytes >= PROGRESS_BYTES)
         *n_failures = 0;
-    *n_failures = fetch->fault == FAULT_URL ? fetch->max_failures : *n_failures + 1;
+    *n_failures = fetch->verdict.fault == FETCH_URL_FAULT ? fetch->max_failures : *n_failures + 1;
     if (*n_failures < fetch->max_failures) {
         uint64_t delay = backoff_usec(*n_failures, fetch->retry_delay_usec, RETRY_DELAY_MAX_USEC);
-        arm_timer(fetch, MAX(delay, fetch->retry_after_usec));
+        arm_timer(fetch, MAX(delay, fetch->verdict.retry_after_usec));
     } else if (next_url(fetch)) {
         arm_timer(fetch, 0);
     } else {
-        finish(fetch, fetch->fault_code);
+        finish(fetch, fetch->verdict.code);
     }
 }
 
@@ -319,19 +261,19 @@ static void judge_end(Fetch *fetch, HttpResult result, const char *error)
             return;
         error_say(&fetch->error, 0, "%s ended after %" PRIu64 " bytes", current_url(fetch),
                 fetch->at_bytes);
-        set_fault(fetch, FAULT_TRY_AGAIN, UPDATE_ERROR_TRANSFER);
+        set_fault(fetch, FETCH_TRY_AGAIN, UPDATE_ERROR_TRANSFER);
         return;
     case HTTP_BAD_URL:
     case HTTP_BAD_REDIRECT:
     case HTTP_TOO_LARGE:
-        set_fault(fetch, FAULT_URL, UPDATE_ERROR_TRANSFER);
+        set_fault(fetch, FETCH_URL_FAULT, UPDATE_ERROR_TRANSFER);
         break;
     case HTTP_NO_CONNECTION:
     case HTTP_TIMED_OUT:
     case HTTP_CUT:
     case HTTP_ABORTED:
     case HTTP_NO_MEMORY:
-        set_fault(fetch, FAULT_TRY_AGAIN, UPDATE_ERROR_TRANSFER);
+        set_fault(fetch, FETCH_TRY_AGAIN, UPDATE_ERROR_TRANSFER);
         break;
     }
     error_say(&fetch->error, 0, "%s: %s", current_url(fetch), error ? error : "cut");
@@ -345,13 +287,13 @@ static void on_request_done(HttpRequest *request, HttpResult result, const HttpH
     if (result == HTTP_DONE && !fetch->is_head_judged)
         judge_head(fetch, head); /* an answer without a body */
     /* The end of a file whose length nobody told. */
-    if (result == HTTP_DONE && fetch->fault == FAULT_NONE && fetch->total_bytes == 0)
+    if (result == HTTP_DONE && fetch->verdict.fault == FETCH_OK && fetch->total_bytes == 0)
         fetch->total_bytes = fetch->at_bytes;
-    if (fetch->fault == FAULT_NONE && fetch->at_bytes < fetch->end_bytes)
+    if (fetch->verdict.fault == FETCH_OK && fetch->at_bytes < fetch->end_bytes)
         judge_end(fetch, result, error);
 
     fetch->request = (http_request_free(fetch->request), NULL);
-    if (fetch->fault == FAULT_NONE) {
+    if (fetch->verdict.fault == FETCH_OK) {
         fetch->n_failures[fetch->url] = 0;
         finish(fetch, UPDATE_OK);
     } else {

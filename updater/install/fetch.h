@@ -10,9 +10,8 @@
 #include <systemd/sd-event.h>
 
 #include "common/http-client.h"
+#include "updater/install/fetch-verdict.h" /* FETCH_END_OF_FILE */
 #include "updater/update-error.h"
-
-#define FETCH_END_OF_FILE UINT64_MAX
 
 typedef struct Fetch Fetch;
 

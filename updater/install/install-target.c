@@ -46,9 +46,9 @@ static UpdateError find_running(
     *ret_running = slot_disk_find(disk, target->running_label);
     if (*ret_running != SLOT_NONE)
         return UPDATE_OK;
-    error_say(error, 0, "%s has no slot %s, which is said to be the running one", target->disk_path,
+    return error_say(error, UPDATE_ERROR_OPEN_TARGET,
+            "%s has no slot %s, which is said to be the running one", target->disk_path,
             target->running_label);
-    return UPDATE_ERROR_OPEN_TARGET;
 }
 
 /* The only slot that does not run. */
@@ -58,15 +58,14 @@ static UpdateError find_other(const InstallTarget *target, const SlotDisk *disk,
     size_t n_slots;
     slot_disk_slots(disk, &n_slots);
     if (running == SLOT_NONE) {
-        error_say(error, 0, "no slot of %s is known to run: say which one to write",
-                target->disk_path);
-        return UPDATE_ERROR_OPEN_TARGET;
+        return error_say(error, UPDATE_ERROR_OPEN_TARGET,
+                "no slot of %s is known to run: say which one to write", target->disk_path);
     }
     if (n_slots != 2) {
-        error_say(error, 0, "%s has %zu slots beside the running %s: %s", target->disk_path,
-                n_slots - 1, target->running_label,
+        return error_say(error, UPDATE_ERROR_OPEN_TARGET,
+                "%s has %zu slots beside the running %s: %s", target->disk_path, n_slots - 1,
+                target->running_label,
                 n_slots < 2 ? "a second one is needed" : "say which one to write");
-        return UPDATE_ERROR_OPEN_TARGET;
     }
     *ret_index = 1 - running;
     return UPDATE_OK;
@@ -75,7 +74,7 @@ static UpdateError find_other(const InstallTarget *target, const SlotDisk *disk,
 static UpdateError find_target(
         const InstallTarget *target, const SlotDisk *disk, size_t *ret_index, ErrorText *error)
 {
-    size_t running, index;
+    size_t running, index = SLOT_NONE;
     UpdateError code = find_running(target, disk, &running, error);
     if (code != UPDATE_OK)
         return code;
@@ -86,14 +85,14 @@ static UpdateError find_target(
     } else {
         index = slot_disk_find(disk, target->target_label);
         if (index == SLOT_NONE) {
-            error_say(error, 0, "%s has no slot %s", target->disk_path, target->target_label);
-            return UPDATE_ERROR_OPEN_TARGET;
+            return error_say(error, UPDATE_ERROR_OPEN_TARGET, "%s has no slot %s",
+                    target->disk_path, target->target_label);
         }
     }
     const Slot *slots = slot_disk_slots(disk, &(size_t){0});
     if (running != SLOT_NONE && slots_overlap(&slots[index], &slots[running])) {
-        error_say(error, 0, "%s is the running slot: it is never written", slots[index].label);
-        return UPDATE_ERROR_OPEN_TARGET;
+        return error_say(error, UPDATE_ERROR_OPEN_TARGET,
+                "%s is the running slot: it is never written", slots[index].label);
     }
     *ret_index = index;
     return UPDATE_OK;
@@ -159,9 +158,9 @@ static UpdateError claim(InstallTarget *target, ErrorText *error)
     target->claim_fd = open(path, O_RDONLY | O_EXCL | O_CLOEXEC);
     if (target->claim_fd >= 0 || errno == ENOENT)
         return UPDATE_OK;
-    error_say(error, 0, "%s is in use (mounted, or below device-mapper): it is not written: %m",
+    return error_say(error, UPDATE_ERROR_OPEN_TARGET,
+            "%s is in use (mounted, or below device-mapper): it is not written: %m",
             target->slot.label);
-    return UPDATE_ERROR_OPEN_TARGET;
 }
 
 static bool is_same_slot(const Slot *a, const Slot *b)
@@ -180,9 +179,9 @@ UpdateError install_target_prepare(InstallTarget *target, ErrorText *error)
     if (code != UPDATE_OK)
         return code;
     if (!is_same_slot(&slot_disk_slots(disk, &(size_t){0})[index], &target->slot)) {
-        error_say(error, 0, "the partition table of %s changed during the install: start again",
+        return error_say(error, UPDATE_ERROR_OPEN_TARGET,
+                "the partition table of %s changed during the install: start again",
                 target->disk_path);
-        return UPDATE_ERROR_OPEN_TARGET;
     }
 
     /* Claimed before its bits change: a slot in use keeps them. */

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 
 #include "common/fd-io.h"
+#include "updater/install/checkpoint-keeper.h"
 #include "updater/install/slot-commit.h"
 #include "updater/install/slot-proof.h"
 #include "updater/install/slot-scan.h"
@@ -41,8 +42,7 @@ void install_work_done(InstallWork *work)
 
 static UpdateError no_memory(ErrorText *error)
 {
-    error_say(error, 0, "not enough memory to install");
-    return UPDATE_ERROR_GENERIC;
+    return error_say(error, UPDATE_ERROR_GENERIC, "not enough memory to install");
 }
 
 /* --- loading ----------------------------------------------------------------------------- */
@@ -53,10 +53,9 @@ static UpdateError load_keys(InstallWork *work, ErrorText *error)
         return UPDATE_ERROR_SIGNATURE;
     if (key_ring_n_keys(work->keys) > 0)
         return UPDATE_OK;
-    error_say(error, 0,
+    return error_say(error, UPDATE_ERROR_SIGNATURE,
             "no public key is installed, so no payload can be trusted: put a key (*.pem) into %s",
             work->options->key_dir);
-    return UPDATE_ERROR_SIGNATURE;
 }
 
 static void add_text(Sha256Stream *stream, const char *text)
@@ -176,18 +175,18 @@ static UpdateError check_sizes(InstallWork *work, ErrorText *error)
     const PartitionUpdate *partition = work->metadata.partition;
     const Slot *slot = install_target_slot(work->target);
     if (partition->size_bytes > slot->size_bytes) {
-        error_say(error, 0, "the payload needs a slot of %" PRIu64 " bytes, and %s has %" PRIu64,
+        return error_say(error, UPDATE_ERROR_MANIFEST,
+                "the payload needs a slot of %" PRIu64 " bytes, and %s has %" PRIu64,
                 partition->size_bytes, slot->label, slot->size_bytes);
-        return UPDATE_ERROR_MANIFEST;
     }
     if (work->metadata.manifest->n_signatures_bytes > PAYLOAD_METADATA_SIGNATURE_MAX_BYTES) {
-        error_say(error, 0, "the payload's signature has an absurd size");
-        return UPDATE_ERROR_METADATA_SIZE;
+        return error_say(
+                error, UPDATE_ERROR_METADATA_SIZE, "the payload's signature has an absurd size");
     }
     if (work->options->file_path && work->n_file_bytes != work->metadata.n_payload_bytes) {
-        error_say(error, 0, "%s has %" PRIu64 " bytes, its manifest says %" PRIu64,
-                work->options->file_path, work->n_file_bytes, work->metadata.n_payload_bytes);
-        return UPDATE_ERROR_PAYLOAD_SIZE;
+        return error_say(error, UPDATE_ERROR_PAYLOAD_SIZE,
+                "%s has %" PRIu64 " bytes, its manifest says %" PRIu64, work->options->file_path,
+                work->n_file_bytes, work->metadata.n_payload_bytes);
     }
     return UPDATE_OK;
 }
@@ -320,12 +319,6 @@ UpdateError install_work_prepare(InstallWork *work, ErrorText *error)
     return code;
 }
 
-int install_work_save_checkpoint(const InstallWork *work, const Checkpoint *checkpoint)
-{
-    int r = install_target_sync(work->target);
-    return r < 0 ? r : checkpoint_save(work->options->state_fd, checkpoint);
-}
-
 /* --- proving and committing -------------------------------------------------------------- */
 
 static UpdateError read_file_signature(InstallWork *work, ErrorText *error)
@@ -352,8 +345,8 @@ static UpdateError check_digests(InstallWork *work, ErrorText *error)
         return code;
     if (work->options->has_payload_sha256 &&
             !sha256_equal(&of_file, &work->options->payload_sha256)) {
-        error_say(error, 0, "the payload's SHA-256 is not the one that was offered");
-        return UPDATE_ERROR_PAYLOAD_HASH;
+        return error_say(error, UPDATE_ERROR_PAYLOAD_HASH,
+                "the payload's SHA-256 is not the one that was offered");
     }
     return UPDATE_OK;
 }
@@ -366,7 +359,7 @@ UpdateError install_work_prove(InstallWork *work, ErrorText *error)
             return code;
     }
     work->checkpoint.next_operation = work->metadata.partition->n_operations;
-    (void)install_work_save_checkpoint(work, &work->checkpoint);
+    (void)checkpoint_keeper_save(work->target, work->options->state_fd, &work->checkpoint);
     return slot_proof_build(work->target, work->metadata.partition, work->options->n_threads,
             &work->n_bytes_proven, work->is_cancelled, error);
 }

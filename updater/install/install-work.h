@@ -66,6 +66,3 @@ UpdateError install_work_commit(InstallWork *work, ErrorText *error);
 
 /* Removes checkpoint and kept metadata: the next install begins anew. Always UPDATE_OK. */
 UpdateError install_work_forget(InstallWork *work, ErrorText *error);
-
-/* Syncs the target and saves `checkpoint`; beside the operations. Errors: errno. */
-int install_work_save_checkpoint(const InstallWork *work, const Checkpoint *checkpoint);

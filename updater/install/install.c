@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* The install as a state machine. What blocks are the steps of install-work.h, one at a time in a
- * worker thread; what goes on beside each other is in APPLYING: the network (download.h), the
- * operations (pipeline.h) and the checkpoints.
+ * worker thread; what goes on beside each other, in APPLYING, is transfer.h's.
  *
  *     LOADING -> FETCHING -> CHECKING -> PREPARING -> APPLYING -> PROVING -> COMMITTING -> DONE
  *        |                      ^  |
@@ -21,15 +20,13 @@
 
 #include "common/backoff.h"
 #include "updater/install/download.h"
+#include "updater/install/install-fault.h"
 #include "updater/install/install-options.h"
 #include "updater/install/install-work.h"
-#include "updater/install/pipeline.h"
+#include "updater/install/transfer.h"
 #include "updater/install/worker-pool.h"
 
 #define TICK_USEC (USEC_PER_SEC / 5) /* progress */
-#define CHECKPOINT_USEC USEC_PER_SEC /* at most once in */
-#define PENDING_SHARE 128            /* of the payload: what a kill may make fetch again */
-#define PENDING_MIN_BYTES (256 * 1024)
 
 typedef enum {
     STATE_LOADING,
@@ -39,8 +36,19 @@ typedef enum {
     STATE_APPLYING,
     STATE_PROVING,
     STATE_COMMITTING,
-    STATE_ENDING,
+    STATE_ENDING, /* waits for the threads */
+    STATE_DONE,   /* on_done was called */
 } InstallState;
+
+static const InstallPhase state_phases[] = {
+        [STATE_LOADING] = INSTALL_STARTING,
+        [STATE_FETCHING] = INSTALL_STARTING,
+        [STATE_CHECKING] = INSTALL_STARTING,
+        [STATE_PREPARING] = INSTALL_PREPARING,
+        [STATE_APPLYING] = INSTALL_DOWNLOADING,
+        [STATE_PROVING] = INSTALL_VERIFYING,
+        [STATE_COMMITTING] = INSTALL_COMMITTING,
+};
 
 typedef UpdateError (*InstallStep)(InstallWork *work, ErrorText *error);
 
@@ -67,16 +75,10 @@ struct Install {
     /* What of work is told while a step may be changing it. */
     const char *version;
     ErrorText warning;
-    uint64_t n_file_metadata_bytes;
+    uint64_t n_bytes_read; /* beside what download and transfer count */
 
     Download *download;
-    Pipeline *pipeline;
-
-    WorkerJob checkpoint_job;
-    Checkpoint checkpoint; /* that the job saves */
-    int checkpoint_r;
-    uint64_t n_checkpointed;
-    uint64_t checkpoint_usec; /* when the last was begun */
+    Transfer *transfer;
 
     UpdateError code; /* of the first failure */
     ErrorText error;
@@ -85,42 +87,38 @@ struct Install {
 
 const char *install_phase_text(InstallPhase phase)
 {
-    switch (phase) {
-    case INSTALL_STARTING:
-        return "starting";
-    case INSTALL_PREPARING:
-        return "preparing";
-    case INSTALL_DOWNLOADING:
-        return "downloading";
-    case INSTALL_VERIFYING:
-        return "verifying";
-    case INSTALL_COMMITTING:
-        return "committing";
-    }
-    return "unknown";
+    static const char *const texts[] = {
+            [INSTALL_STARTING] = "starting",
+            [INSTALL_PREPARING] = "preparing",
+            [INSTALL_DOWNLOADING] = "downloading",
+            [INSTALL_VERIFYING] = "verifying",
+            [INSTALL_COMMITTING] = "committing",
+    };
+    return (size_t)phase < ELEMENTS(texts) ? texts[phase] : "unknown";
 }
 
 /* --- progress ---------------------------------------------------------------------------- */
 
 static uint64_t n_bytes_fetched(const Install *install)
 {
-    uint64_t n = install->download ? download_n_bytes(install->download) : 0;
-    n += install->n_file_metadata_bytes;
-    return install->pipeline ? n + pipeline_n_bytes_read(install->pipeline) : n;
+    uint64_t n = install->n_bytes_read;
+    if (install->download)
+        n += download_n_bytes(install->download);
+    if (install->transfer)
+        n += transfer_n_bytes_read(install->transfer);
+    return n;
 }
 
 static void measure(const Install *install, InstallProgress *progress)
 {
-    const PayloadMetadata *metadata = &install->work.metadata;
     switch (install->state) {
     case STATE_FETCHING:
         download_metadata_progress(
                 install->download, &progress->n_bytes_done, &progress->n_bytes_total);
         return;
     case STATE_APPLYING:
-        progress->n_bytes_done =
-                metadata->header.n_metadata_bytes + pipeline_n_bytes_done(install->pipeline);
-        progress->n_bytes_total = metadata->n_payload_bytes;
+        progress->n_bytes_done = transfer_n_bytes_done(install->transfer);
+        progress->n_bytes_total = install->work.metadata.n_payload_bytes;
         return;
     case STATE_PROVING:
         progress->n_bytes_done = atomic_load(&install->work.n_bytes_proven);
@@ -133,13 +131,14 @@ static void measure(const Install *install, InstallProgress *progress)
     case STATE_CHECKING:
     case STATE_PREPARING:
     case STATE_ENDING:
+    case STATE_DONE:
         return;
     }
 }
 
 static void report_progress(Install *install)
 {
-    if (!install->handlers.on_progress || install->state == STATE_ENDING)
+    if (!install->handlers.on_progress || install->state >= STATE_ENDING)
         return;
     InstallProgress progress = {
             .phase = install->phase,
@@ -149,27 +148,6 @@ static void report_progress(Install *install)
     };
     measure(install, &progress);
     install->handlers.on_progress(install, &progress, install->userdata);
-}
-
-static InstallPhase state_phase(InstallState state, InstallPhase before)
-{
-    switch (state) {
-    case STATE_LOADING:
-    case STATE_FETCHING:
-    case STATE_CHECKING:
-        return INSTALL_STARTING;
-    case STATE_PREPARING:
-        return INSTALL_PREPARING;
-    case STATE_APPLYING:
-        return INSTALL_DOWNLOADING;
-    case STATE_PROVING:
-        return INSTALL_VERIFYING;
-    case STATE_COMMITTING:
-        return INSTALL_COMMITTING;
-    case STATE_ENDING:
-        return before;
-    }
-    return before;
 }
 
 /* --- moving on --------------------------------------------------------------------------- */
@@ -183,7 +161,8 @@ static void wake(void *userdata)
 static void set_state(Install *install, InstallState state)
 {
     install->state = state;
-    install->phase = state_phase(state, install->phase);
+    if (state != STATE_ENDING)
+        install->phase = state_phases[state];
     report_progress(install);
 }
 
@@ -211,8 +190,8 @@ static void on_step_done(void *userdata)
     install->version = work->content.version;
     if (work->warning.line[0])
         install->warning = work->warning;
-    if (work->file_fd >= 0)
-        install->n_file_metadata_bytes = work->metadata.header.n_metadata_bytes;
+    if (install->state == STATE_CHECKING && work->file_fd >= 0)
+        install->n_bytes_read = work->metadata.header.n_metadata_bytes;
     if (install->step_code != UPDATE_OK)
         fail(install, install->step_code, install->step_error.line);
     wake(install);
@@ -225,15 +204,19 @@ static void start_step(Install *install, InstallState state, InstallStep step)
     worker_pool_submit(install->pool, &install->step_job);
 }
 
+static int need_download(Install *install)
+{
+    if (install->download)
+        return 0;
+    return download_new(
+            install->event, install->http, &install->work, wake, install, &install->download);
+}
+
 static void start_fetching(Install *install)
 {
-    if (!install->download) {
-        int r = download_new(
-                install->event, install->http, &install->work, wake, install, &install->download);
-        if (r < 0) {
-            fail(install, UPDATE_ERROR_GENERIC, "not enough memory to download");
-            return;
-        }
+    if (need_download(install) < 0) {
+        fail(install, UPDATE_ERROR_GENERIC, "not enough memory to download");
+        return;
     }
     set_state(install, STATE_FETCHING);
     download_start_metadata(install->download);
@@ -259,42 +242,16 @@ static void accept_payload(Install *install)
     start_step(install, STATE_PREPARING, install_work_prepare);
 }
 
-/* Resumed without having fetched: the download begins with the first missing blob. */
-static int need_download(Install *install)
-{
-    if (install->options->file_path || install->download)
-        return 0;
-    return download_new(
-            install->event, install->http, &install->work, wake, install, &install->download);
-}
-
 static void start_applying(Install *install)
 {
-    InstallWork *work = &install->work;
-    const PipelineOptions options = {
-            .partition = work->metadata.partition,
-            .target = work->target,
-            .is_done = work->is_done,
-            .digest = work->digest,
-            .file_fd = work->file_fd,
-            .blobs_offset_bytes = work->metadata.header.n_metadata_bytes,
-            .n_pending_max_bytes = work->file_fd >= 0
-                                           ? 0
-                                           : MAX(work->metadata.n_payload_bytes / PENDING_SHARE,
-                                                     (uint64_t)PENDING_MIN_BYTES),
-            .is_cancelled = &install->is_cancelled,
-            .on_change = wake,
-            .userdata = install,
-    };
-    if (need_download(install) < 0 ||
-            pipeline_new(install->pool, &options, &install->pipeline) < 0) {
+    /* Resumed with kept metadata: the download begins with the first missing blob. */
+    if ((!install->options->file_path && need_download(install) < 0) ||
+            transfer_new(install->pool, &install->work, install->download, wake, install,
+                    &install->transfer) < 0) {
         fail(install, UPDATE_ERROR_GENERIC, "not enough memory to install");
         return;
     }
-    install->n_checkpointed = work->checkpoint.next_operation;
     set_state(install, STATE_APPLYING);
-    if (install->download)
-        download_start_blobs(install->download, install->pipeline);
     wake(install);
 }
 
@@ -308,22 +265,32 @@ static void step_fetching(Install *install)
         start_step(install, STATE_CHECKING, install_work_check);
 }
 
+/* Network and buffers are given back; their counts stay. */
+static void end_transfer(Install *install)
+{
+    if (install->transfer)
+        install->n_bytes_read += transfer_n_bytes_read(install->transfer);
+    if (install->download)
+        install->n_bytes_read += download_n_bytes(install->download);
+    download_free(TAKE_PTR(install->download));
+    transfer_free(TAKE_PTR(install->transfer));
+}
+
 static void step_applying(Install *install)
 {
+    UpdateError code;
     const char *error;
-    UpdateError code = pipeline_failure(install->pipeline, &error);
-    if (code == UPDATE_OK && install->download)
-        code = download_failure(install->download, &error);
-    if (code != UPDATE_OK) {
-        fail(install, code, error);
-        return;
-    }
-    pipeline_pump(install->pipeline);
-    if (install->download)
-        download_pump(install->download);
-    if (pipeline_is_complete(install->pipeline) && !install->checkpoint_job.is_busy &&
-            (!install->download || download_is_complete(install->download)))
+    switch (transfer_step(install->transfer, &code, &error)) {
+    case TRANSFER_GOES_ON:
+        break;
+    case TRANSFER_COMPLETE:
+        end_transfer(install);
         start_step(install, STATE_PROVING, install_work_prove);
+        break;
+    case TRANSFER_FAILED:
+        fail(install, code, error);
+        break;
+    }
 }
 
 static void commit(Install *install)
@@ -337,44 +304,22 @@ static void commit(Install *install)
     start_step(install, STATE_COMMITTING, install_work_commit);
 }
 
-/* --- checkpoints ------------------------------------------------------------------------- */
-
-static void run_checkpoint(void *userdata)
+static void keep_checkpoint(Install *install, uint64_t now_usec)
 {
-    Install *install = userdata;
-    install->checkpoint_r = install_work_save_checkpoint(&install->work, &install->checkpoint);
-}
-
-static void on_checkpoint_saved(void *userdata)
-{
-    Install *install = userdata;
-    if (install->checkpoint_r >= 0)
-        install->n_checkpointed = install->checkpoint.next_operation;
-    else if (!install->warning.line[0])
-        error_say(&install->warning, 0,
+    transfer_tick(install->transfer, now_usec);
+    int r = transfer_checkpoint_failure(install->transfer);
+    if (r < 0 && !install->warning.line[0])
+        error_say(&install->warning, r,
                 "the progress cannot be saved (%s): after an interruption it is downloaded again",
-                strerror(-install->checkpoint_r));
-    wake(install);
-}
-
-static void save_checkpoint(Install *install, uint64_t now_usec)
-{
-    uint64_t n_done = pipeline_n_done_in_order(install->pipeline);
-    if (install->checkpoint_job.is_busy || n_done <= install->n_checkpointed ||
-            now_usec - install->checkpoint_usec < CHECKPOINT_USEC)
-        return;
-    install->checkpoint_usec = now_usec;
-    install->checkpoint = install->work.checkpoint;
-    install->checkpoint.next_operation = n_done;
-    worker_pool_submit(install->pool, &install->checkpoint_job);
+                strerror(-r));
 }
 
 static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 {
     Install *install = userdata;
-    report_progress(install);
     if (install->state == STATE_APPLYING)
-        save_checkpoint(install, usec);
+        keep_checkpoint(install, usec);
+    report_progress(install);
     (void)sd_event_source_set_time(source, usec + TICK_USEC);
     (void)sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
     return 0;
@@ -382,41 +327,12 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 
 /* --- the end ----------------------------------------------------------------------------- */
 
-/* Faults of the copy that was fetched, not of this machine or of what is installed here. */
-static bool is_url_fault(const Install *install)
-{
-    if (install->options->file_path)
-        return false;
-    static const UpdateError faults[] = {UPDATE_ERROR_TRANSFER, UPDATE_ERROR_PAYLOAD_HASH,
-            UPDATE_ERROR_PAYLOAD_SIZE, UPDATE_ERROR_MAGIC, UPDATE_ERROR_METADATA_SIZE,
-            UPDATE_ERROR_METADATA_SIGNATURE, UPDATE_ERROR_NO_SIGNATURE,
-            UPDATE_ERROR_OPERATION_HASH};
-    for (size_t i = 0; i < ELEMENTS(faults); i++)
-        if (install->code == faults[i])
-            return true;
-    return false;
-}
-
-/* Whether what is in the slot or kept of the payload may be what is wrong. */
-static bool must_forget(const Install *install)
-{
-    static const UpdateError faults[] = {UPDATE_ERROR_PARTITION_HASH, UPDATE_ERROR_VERITY,
-            UPDATE_ERROR_OPERATION, UPDATE_ERROR_PAYLOAD_HASH, UPDATE_ERROR_SIGNATURE,
-            UPDATE_ERROR_PAYLOAD_SIZE};
-    if (install->code == UPDATE_ERROR_OPERATION_HASH)
-        return install->work.is_resumed;
-    for (size_t i = 0; i < ELEMENTS(faults); i++)
-        if (install->code == faults[i])
-            return true;
-    return false;
-}
-
 static void finish(Install *install)
 {
     const InstallResult result = {
             .code = install->code,
             .error = install->error.line,
-            .is_url_fault = is_url_fault(install),
+            .is_url_fault = !install->options->file_path && install_fault_is_url(install->code),
             .content = install->code == UPDATE_OK ? &install->work.content : NULL,
             .n_bytes_fetched = n_bytes_fetched(install),
     };
@@ -426,15 +342,17 @@ static void finish(Install *install)
 
 static void step_ending(Install *install)
 {
-    if (install->step_job.is_busy || install->checkpoint_job.is_busy ||
-            (install->pipeline && pipeline_is_busy(install->pipeline)))
+    if (install->step_job.is_busy || (install->transfer && transfer_is_busy(install->transfer)))
         return;
-    if (!install->is_forgotten && install->work.target && must_forget(install)) {
+    end_transfer(install);
+    if (!install->is_forgotten && install->work.target &&
+            install_fault_is_kept(install->code, install->work.is_resumed)) {
         install->is_forgotten = true;
         install->step = install_work_forget;
         worker_pool_submit(install->pool, &install->step_job);
         return;
     }
+    install->state = STATE_DONE;
     finish(install);
 }
 
@@ -473,6 +391,8 @@ static int on_step(sd_event_source *source, void *userdata)
     case STATE_ENDING:
         step_ending(install);
         break;
+    case STATE_DONE:
+        break;
     }
     return 0;
 }
@@ -506,8 +426,6 @@ int install_new(sd_event *event, HttpClient *http, const InstallOptions *options
     install->code = UPDATE_OK;
     install->version = "";
     install->step_job = (WorkerJob){.run = run_step, .on_done = on_step_done, .userdata = install};
-    install->checkpoint_job =
-            (WorkerJob){.run = run_checkpoint, .on_done = on_checkpoint_saved, .userdata = install};
     install_work_init(&install->work, NULL, &install->is_cancelled);
     int r = install_options_copy(options, &install->options);
     if (r < 0)
@@ -532,7 +450,7 @@ void install_free(Install *install)
     atomic_store(&install->is_cancelled, true);
     worker_pool_free(install->pool);
     download_free(install->download);
-    pipeline_free(install->pipeline);
+    transfer_free(install->transfer);
     sd_event_source_disable_unref(install->step_source);
     sd_event_source_disable_unref(install->tick_source);
     install_work_done(&install->work);

@@ -7,38 +7,30 @@
 #include "common/bytes.h"
 #include "updater/omaha/version-order.h"
 
-static UpdateError say(ErrorText *error, UpdateError code, const char *line)
-{
-    error_say(error, 0, "%s", line);
-    return code;
-}
-
 static UpdateError check_version(
         const Manifest *manifest, const PayloadRules *rules, ErrorText *error)
 {
     if (!version_is_valid(manifest->version))
-        return say(error, UPDATE_ERROR_MANIFEST, "the payload's version is not a version");
+        return error_say(error, UPDATE_ERROR_MANIFEST, "the payload's version is not a version");
     if (rules->offered_version && strcmp(manifest->version, rules->offered_version) != 0) {
-        error_say(error, 0, "the payload holds version %s, but %s was offered", manifest->version,
+        return error_say(error, UPDATE_ERROR_VERSION_REFUSED,
+                "the payload holds version %s, but %s was offered", manifest->version,
                 rules->offered_version);
-        return UPDATE_ERROR_VERSION_REFUSED;
     }
     if (!rules->running_version)
         return UPDATE_OK;
     if (!rules->allow_downgrade && version_compare(manifest->version, rules->running_version) < 0) {
-        error_say(error, 0,
+        return error_say(error, UPDATE_ERROR_DOWNGRADE,
                 "the payload's version %s is older than the running %s: allow the downgrade if "
                 "it is meant",
                 manifest->version, rules->running_version);
-        return UPDATE_ERROR_DOWNGRADE;
     }
     if (manifest->min_version[0] != '\0' &&
             version_compare(rules->running_version, manifest->min_version) < 0) {
-        error_say(error, 0,
+        return error_say(error, UPDATE_ERROR_DOWNGRADE,
                 "version %s can be installed from %s on, and %s runs: update to a version between "
                 "them first",
                 manifest->version, manifest->min_version, rules->running_version);
-        return UPDATE_ERROR_DOWNGRADE;
     }
     return UPDATE_OK;
 }
@@ -48,24 +40,22 @@ static UpdateError check_rules(
 {
     const Manifest *manifest = metadata->manifest;
     if (strcmp(manifest->product, rules->product) != 0) {
-        error_say(error, 0, "the payload is for the product %s, this machine is %s",
-                manifest->product, rules->product);
-        return UPDATE_ERROR_VERSION_REFUSED;
+        return error_say(error, UPDATE_ERROR_VERSION_REFUSED,
+                "the payload is for the product %s, this machine is %s", manifest->product,
+                rules->product);
     }
     UpdateError code = check_version(manifest, rules, error);
     if (code != UPDATE_OK)
         return code;
     if (manifest->n_partitions != 1) {
-        error_say(error, 0,
+        return error_say(error, UPDATE_ERROR_MANIFEST,
                 "the payload updates %zu partitions, and exactly one can be installed: the slot's",
                 manifest->n_partitions);
-        return UPDATE_ERROR_MANIFEST;
     }
     if (rules->payload_bytes != 0 && metadata->n_payload_bytes != rules->payload_bytes) {
-        error_say(error, 0,
+        return error_say(error, UPDATE_ERROR_PAYLOAD_SIZE,
                 "the payload says that it has %" PRIu64 " bytes, but %" PRIu64 " were offered",
                 metadata->n_payload_bytes, rules->payload_bytes);
-        return UPDATE_ERROR_PAYLOAD_SIZE;
     }
     return UPDATE_OK;
 }
@@ -74,17 +64,17 @@ UpdateError metadata_check(const uint8_t *data, size_t n_bytes, const KeyRing *k
         const PayloadRules *rules, PayloadMetadata *ret_metadata, ErrorText *error)
 {
     if (key_ring_n_keys(keys) == 0)
-        return say(error, UPDATE_ERROR_SIGNATURE,
+        return error_say(error, UPDATE_ERROR_SIGNATURE,
                 "no public key is installed, so no payload can be trusted: put a key (*.pem) into "
                 "the key folder");
     PayloadMetadata metadata = {0};
     if (n_bytes < PAYLOAD_HEADER_BYTES)
-        return say(error, UPDATE_ERROR_MAGIC, "the payload ends inside its header");
+        return error_say(error, UPDATE_ERROR_MAGIC, "the payload ends inside its header");
     UpdateError code = payload_header_parse(data, &metadata.header, error);
     if (code != UPDATE_OK)
         return code;
     if (n_bytes != metadata.header.n_metadata_bytes)
-        return say(error, UPDATE_ERROR_METADATA_SIZE,
+        return error_say(error, UPDATE_ERROR_METADATA_SIZE,
                 "the payload's metadata is not as long as its header says");
 
     size_t n_signed_bytes = (size_t)metadata.header.n_signed_bytes;
@@ -100,7 +90,7 @@ UpdateError metadata_check(const uint8_t *data, size_t n_bytes, const KeyRing *k
         return code;
     if (!u64_add(metadata.header.n_metadata_bytes, metadata.manifest->n_blob_bytes,
                 &metadata.n_payload_bytes))
-        code = say(error, UPDATE_ERROR_MANIFEST, "the payload's size is absurd");
+        code = error_say(error, UPDATE_ERROR_MANIFEST, "the payload's size is absurd");
     else
         code = check_rules(&metadata, rules, error);
     if (code != UPDATE_OK) {

@@ -16,8 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/fd-io.h"
-#include "updater/payload/operation.h"
+#include "common/cleanup.h"
 
 #define NO_OPERATION SIZE_MAX
 #define PAGE_BYTES 4096
@@ -66,67 +65,16 @@ static size_t n_operations(const Pipeline *pipeline)
 
 /* --- in a worker thread ------------------------------------------------------------------ */
 
-static int sink_write(uint64_t offset_bytes, const uint8_t *data, size_t n_bytes, void *userdata)
-{
-    return install_target_write(userdata, offset_bytes, data, n_bytes);
-}
-
-static int sink_zero(uint64_t offset_bytes, uint64_t n_bytes, void *userdata)
-{
-    return install_target_zero(userdata, offset_bytes, n_bytes);
-}
-
-typedef void (*RangeCall)(InstallTarget *target, uint64_t offset_bytes, uint64_t n_bytes);
-
-static void for_each_extent(InstallTarget *target, const Operation *operation, RangeCall call)
-{
-    for (size_t i = 0; i < operation->n_dst_extents; i++) {
-        const Extent *extent = &operation->dst_extents[i];
-        call(target, extent->start_block * MANIFEST_BLOCK_BYTES,
-                extent->n_blocks * MANIFEST_BLOCK_BYTES);
-    }
-}
-
-static UpdateError read_blob(Lane *lane, const Operation *operation)
-{
-    const PipelineOptions *options = &lane->pipeline->options;
-    int r = fd_pread_full(options->file_fd, lane->blob, (size_t)operation->n_data_bytes,
-            options->blobs_offset_bytes + operation->data_offset_bytes);
-    if (r == 0)
-        return UPDATE_OK;
-    error_say(&lane->error, r, "the payload file cannot be read: %s",
-            r == -EIO ? "it ends too early" : strerror(-r));
-    return UPDATE_ERROR_TRANSFER;
-}
-
-static UpdateError apply(Lane *lane)
-{
-    const PipelineOptions *options = &lane->pipeline->options;
-    const Operation *operation = operation_at(lane->pipeline, lane->operation);
-    if (atomic_load(options->is_cancelled)) {
-        error_say(&lane->error, 0, "cancelled");
-        return UPDATE_ERROR_CANCELLED;
-    }
-    if (!lane->is_loaded) {
-        UpdateError code = read_blob(lane, operation);
-        if (code != UPDATE_OK)
-            return code;
-    }
-    if (lane->behind)
-        for_each_extent(options->target, lane->behind, install_target_drop);
-    const OperationSink sink = {
-            .write = sink_write, .zero = sink_zero, .userdata = options->target};
-    UpdateError code = operation_apply(
-            operation, operation->n_data_bytes ? lane->blob : NULL, &sink, &lane->error);
-    for_each_extent(options->target, operation, install_target_write_behind);
-    lane->behind = operation;
-    return code;
-}
-
 static void run_apply(void *userdata)
 {
     Lane *lane = userdata;
-    lane->code = apply(lane);
+    const PipelineOptions *options = &lane->pipeline->options;
+    const Operation *operation = operation_at(lane->pipeline, lane->operation);
+    if (lane->behind)
+        operation_run_drop(&options->place, lane->behind);
+    lane->behind = operation;
+    lane->code =
+            operation_run(&options->place, operation, lane->blob, lane->is_loaded, &lane->error);
 }
 
 static void run_digest(void *userdata)
@@ -250,7 +198,7 @@ static Lane *take_lane(Pipeline *pipeline)
 
 static bool needs_network(const Pipeline *pipeline, const Operation *operation)
 {
-    return pipeline->options.file_fd < 0 && operation->n_data_bytes > 0;
+    return pipeline->options.place.file_fd < 0 && operation->n_data_bytes > 0;
 }
 
 void pipeline_pump(Pipeline *pipeline)

@@ -5,12 +5,11 @@
  * network (or read from a file) into a bounded number of buffers, applied by worker threads, and
  * ticked off. In the loop's thread; nothing here blocks. */
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "updater/install/install-target.h"
+#include "updater/install/operation-run.h"
 #include "updater/install/payload-digest.h"
 #include "updater/install/worker-pool.h"
 #include "updater/payload/manifest.h"
@@ -24,14 +23,11 @@ typedef struct Pipeline Pipeline;
 /* Everything is borrowed for the pipeline's life. */
 typedef struct {
     const PartitionUpdate *partition;
-    InstallTarget *target;       /* prepared */
-    bool *is_done;               /* of each operation; set here as they are applied */
-    PayloadDigest *digest;       /* gets all blobs in order; NULL: not wanted */
-    int file_fd;                 /* the payload; -1: pipeline_take brings the blobs */
-    uint64_t blobs_offset_bytes; /* of the first blob in the file */
+    OperationPlace place;  /* without a file, pipeline_take brings the blobs */
+    bool *is_done;         /* of each operation; set here as they are applied */
+    PayloadDigest *digest; /* gets all blobs in order; NULL: not wanted */
     uint64_t
             n_pending_max_bytes; /* of blobs taken and not yet applied; 0: only the buffers bound */
-    const atomic_bool *is_cancelled;
     void (*on_change)(void *userdata); /* after each job, in the loop; not from inside a call */
     void *userdata;
 } PipelineOptions;

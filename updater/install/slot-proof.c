@@ -92,9 +92,8 @@ static UpdateError build_tree(
         return proof_failure(r, r == -EIO ? UPDATE_ERROR_VERIFIER_IO : UPDATE_ERROR_VERITY,
                 reason.line[0] ? reason.line : "the verity tree cannot be built", error);
     if (!sha256_equal(&root, &partition->root_hash)) {
-        error_say(error, 0,
+        return error_say(error, UPDATE_ERROR_VERITY,
                 "the slot read back from the device has another verity root than the signed one");
-        return UPDATE_ERROR_VERITY;
     }
     return sync_target(target, error);
 }
@@ -132,9 +131,8 @@ UpdateError slot_proof_build(InstallTarget *target, const PartitionUpdate *parti
     Sha256 hash;
     sha256_stream_finish(proof.stream, &hash);
     if (!sha256_equal(&hash, &partition->hash)) {
-        error_say(error, 0,
+        return error_say(error, UPDATE_ERROR_PARTITION_HASH,
                 "the slot read back from the device is not what the payload's manifest says");
-        return UPDATE_ERROR_PARTITION_HASH;
     }
     return UPDATE_OK;
 }

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "updater/install/operation-run.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/fd-io.h"
+
+static int sink_write(uint64_t offset_bytes, const uint8_t *data, size_t n_bytes, void *userdata)
+{
+    return install_target_write(userdata, offset_bytes, data, n_bytes);
+}
+
+static int sink_zero(uint64_t offset_bytes, uint64_t n_bytes, void *userdata)
+{
+    return install_target_zero(userdata, offset_bytes, n_bytes);
+}
+
+typedef void (*RangeCall)(InstallTarget *target, uint64_t offset_bytes, uint64_t n_bytes);
+
+static void for_each_extent(InstallTarget *target, const Operation *operation, RangeCall call)
+{
+    for (size_t i = 0; i < operation->n_dst_extents; i++) {
+        const Extent *extent = &operation->dst_extents[i];
+        call(target, extent->start_block * MANIFEST_BLOCK_BYTES,
+                extent->n_blocks * MANIFEST_BLOCK_BYTES);
+    }
+}
+
+static UpdateError read_blob(
+        const OperationPlace *place, const Operation *operation, uint8_t *blob, ErrorText *error)
+{
+    int r = fd_pread_full(place->file_fd, blob, (size_t)operation->n_data_bytes,
+            place->blobs_offset_bytes + operation->data_offset_bytes);
+    if (r == 0)
+        return UPDATE_OK;
+    return error_say(error, UPDATE_ERROR_TRANSFER, "the payload file cannot be read: %s",
+            r == -EIO ? "it ends too early" : strerror(-r));
+}
+
+UpdateError operation_run(const OperationPlace *place, const Operation *operation, uint8_t *blob,
+        bool is_loaded, ErrorText *error)
+{
+    if (atomic_load(place->is_cancelled))
+        return error_say(error, UPDATE_ERROR_CANCELLED, "cancelled");
+    if (!is_loaded && operation->n_data_bytes > 0) {
+        UpdateError code = read_blob(place, operation, blob, error);
+        if (code != UPDATE_OK)
+            return code;
+    }
+    const OperationSink sink = {.write = sink_write, .zero = sink_zero, .userdata = place->target};
+    UpdateError code =
+            operation_apply(operation, operation->n_data_bytes ? blob : NULL, &sink, error);
+    for_each_extent(place->target, operation, install_target_write_behind);
+    return code;
+}
+
+void operation_run_drop(const OperationPlace *place, const Operation *operation)
+{
+    for_each_extent(place->target, operation, install_target_drop);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* One operation, from its blob to the target. Blocks; worker threads, several at once. */
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "updater/install/install-target.h"
+#include "updater/payload/operation.h"
+
+/* What all operations of an install share; borrowed. */
+typedef struct {
+    InstallTarget *target;       /* prepared */
+    int file_fd;                 /* the payload; -1: blobs come from elsewhere */
+    uint64_t blobs_offset_bytes; /* of the first blob in the file */
+    const atomic_bool *is_cancelled;
+} OperationPlace;
+
+/* Applies an operation and lets its write-back begin. blob has room for n_data_bytes; where it
+ * does not hold them yet (is_loaded), they are read from the file first.
+ * Returns UPDATE_OK, the codes of operation_apply, UPDATE_ERROR_TRANSFER (the file ends or cannot
+ * be read), UPDATE_ERROR_CANCELLED. */
+UpdateError operation_run(const OperationPlace *place, const Operation *operation, uint8_t *blob,
+        bool is_loaded, ErrorText *error);
+
+/* Waits until what an operation wrote is on its way, and drops it from the page cache. */
+void operation_run_drop(const OperationPlace *place, const Operation *operation);
