@@ -96,13 +96,23 @@ static size_t make_bzip2(const uint8_t *data, size_t n_bytes, uint8_t *out)
     return n_out;
 }
 
-static size_t make_xz(const uint8_t *data, size_t n_bytes, uint8_t *out)
+static size_t make_xz_with_dictionary(
+        uint32_t n_dictionary_bytes, const uint8_t *data, size_t n_bytes, uint8_t *out)
 {
+    lzma_options_lzma options;
+    ck_assert(!lzma_lzma_preset(&options, 0));
+    options.dict_size = n_dictionary_bytes;
+    lzma_filter filters[] = {{LZMA_FILTER_LZMA2, &options}, {LZMA_VLI_UNKNOWN, NULL}};
     size_t n_out = 0;
-    ck_assert_int_eq(lzma_easy_buffer_encode(
-                             1, LZMA_CHECK_CRC32, NULL, data, n_bytes, out, &n_out, TARGET_BYTES),
+    ck_assert_int_eq(lzma_stream_buffer_encode(filters, LZMA_CHECK_CRC32, NULL, data, n_bytes, out,
+                             &n_out, TARGET_BYTES),
             LZMA_OK);
     return n_out;
+}
+
+static size_t make_xz(const uint8_t *data, size_t n_bytes, uint8_t *out)
+{
+    return make_xz_with_dictionary(1 << 20, data, n_bytes, out);
 }
 
 static size_t make_plain(const uint8_t *data, size_t n_bytes, uint8_t *out)
@@ -269,11 +279,9 @@ START_TEST(bombs_cost_one_buffer)
     ck_assert_int_eq(apply(bomb, n_bzip2, &error), UPDATE_ERROR_OPERATION);
     ck_assert_ptr_nonnull(strstr(error.line, "yields more"));
     operation.type = OPERATION_REPLACE_XZ;
-    n = 0;
+    n = make_xz_with_dictionary((uint32_t)17 << 20, zeros, 1 << 20, bomb);
     ck_assert_int_eq(
-            lzma_easy_buffer_encode(9, LZMA_CHECK_NONE, NULL, zeros, 1 << 20, bomb, &n, 1 << 20),
-            LZMA_OK);
-    ck_assert_int_eq(apply(bomb, n, &error), UPDATE_ERROR_OPERATION); /* a dictionary of 64 MiB */
+            apply(bomb, n, &error), UPDATE_ERROR_OPERATION); /* more memory than is allowed */
     ck_assert_uint_eq(target.n_written_bytes, 0);
     free(zeros);
     free(bomb);
