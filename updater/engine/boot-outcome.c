@@ -10,10 +10,12 @@
 
 static BootOutcome after_reboot(const PendingSlot *pending, const BootFacts *facts)
 {
-    if (facts->running_label[0] != '\0' && strcmp(pending->label, facts->running_label) == 0)
+    if (strcmp(pending->label, facts->running_label) == 0)
         return BOOT_INTO_PENDING;
     if (pending->is_replaced)
         return BOOT_WAS_REPLACED;
+    if (facts->running_label[0] == '\0')
+        return BOOT_UNKNOWN;
     if (!pending->is_flipped && !facts->is_choosable)
         return BOOT_NEVER_FLIPPED;
     return BOOT_FELL_BACK;

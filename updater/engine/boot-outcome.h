@@ -13,6 +13,7 @@ typedef enum {
     BOOT_NEVER_FLIPPED, /* power or the daemon went before the flip: to be installed again */
     BOOT_INTO_PENDING,  /* the machine runs what was chosen */
     BOOT_FELL_BACK,     /* the machine rebooted and came up in another slot */
+    BOOT_UNKNOWN,       /* it rebooted, but it cannot be told what runs: nobody is to blame */
     BOOT_WAS_REPLACED,  /* the slot is being overwritten by a newer version */
 } BootOutcome;
 

@@ -167,6 +167,12 @@ void engine_settle_boot(Engine *engine)
         state->has_pending = false;
         state->has_interrupted = false;
         break;
+    case BOOT_UNKNOWN:
+        log_warning(
+                "it is not known which slot runs, so it cannot be told whether version %s booted",
+                pending.version);
+        state->has_pending = false;
+        break;
     case BOOT_NEVER_FLIPPED:
     case BOOT_WAS_REPLACED:
         state->has_pending = false;

@@ -40,7 +40,8 @@ struct Engine {
     int lock_fd;
 
     HttpClient *http;
-    Config *config; /* the last good one; NULL before there was one */
+    Config *config;        /* the last good one; NULL before there was one */
+    bool has_config_error; /* last_error is of update.conf */
     SystemIdentity identity;
     EngineState *state;
     EventOutbox *outbox;

@@ -142,10 +142,12 @@ static void log_outcome(const EngineOutcome *outcome)
     }
 }
 
-static void keep_error(EngineState *state, EngineResult result, UpdateError code, const char *text)
+static void keep_error(Engine *engine, EngineResult result, UpdateError code, const char *text)
 {
+    EngineState *state = engine->state;
     switch (result) {
     case ENGINE_FAILED:
+        engine->has_config_error = false;
         snprintf(state->last_error, sizeof(state->last_error), "%s", text);
         state->last_error_code = code;
         break;
@@ -172,7 +174,7 @@ void engine_finish(Engine *engine, EngineResult result, UpdateError code, const 
     engine_drop_operations(engine);
     engine->new_version[0] = '\0';
     engine->progress = (InstallProgress){};
-    keep_error(engine->state, result, code, line.line);
+    keep_error(engine, result, code, line.line);
     log_outcome(&outcome);
     (void)engine_save(engine, NULL);
     if (result == ENGINE_FAILED)

@@ -36,7 +36,7 @@ static const struct {
                 BOOT_FELL_BACK},
         {"flip not recorded, it fell back", true, false, false, NEW_BOOT, "USR-A", true,
                 BOOT_FELL_BACK},
-        {"no slot is known to run", true, true, false, NEW_BOOT, "", true, BOOT_FELL_BACK},
+        {"no slot is known to run", true, true, false, NEW_BOOT, "", true, BOOT_UNKNOWN},
         {"power went while it was replaced", true, true, true, NEW_BOOT, "USR-A", false,
                 BOOT_WAS_REPLACED},
         {"killed while it was replaced", true, true, true, OLD_BOOT, "USR-A", false,
