@@ -58,7 +58,7 @@ START_TEST(a_partition_has_its_node)
     ErrorText error = {0};
     int disk = open_loop_disk();
     if (disk < 0)
-        return;
+        unit_skip("needs root and a free loop device that takes partitions");
     snprintf(expected, sizeof(expected), "/proc/self/fd/%d", disk);
     ssize_t n = readlink(expected, disk_path, sizeof(disk_path) - 1);
     ck_assert_int_gt(n, 0);

@@ -17,13 +17,10 @@
 #define VERITYSETUP "PATH=$PATH:/usr/sbin:/sbin veritysetup"
 #define BLOCK ((uint64_t)VERITY_BLOCK_BYTES)
 
-static bool has_veritysetup(void)
+static void need_veritysetup(void)
 {
-    if (system(VERITYSETUP " --version >/dev/null 2>&1") == 0)
-        return true;
-    fprintf(stderr, "SKIPPED: veritysetup IS MISSING, so nobody but us has looked at these trees; "
-                    "install cryptsetup-bin\n");
-    return false;
+    ck_assert_msg(system(VERITYSETUP " --version >/dev/null 2>&1") == 0,
+            "veritysetup is missing; install cryptsetup-bin");
 }
 
 static int __attribute__((format(printf, 1, 2))) shell(const char *format, ...)
@@ -145,8 +142,7 @@ START_TEST(trees_are_those_of_veritysetup)
 {
     static const uint64_t n_blocks[] = {1, 2, 127, 128, 129, 255, 256, 257, 513};
     static const size_t n_salt_bytes[] = {0, 1, 32};
-    if (!has_veritysetup())
-        return;
+    need_veritysetup();
     for (size_t i = 0; i < ELEMENTS(n_blocks); i++)
         assert_same_as_veritysetup(n_blocks[i], n_salt_bytes[_i], i % 4 == 0);
 }
@@ -158,8 +154,8 @@ START_TEST(large_trees_are_those_of_veritysetup)
         uint64_t n_blocks;
         size_t n_salt_bytes;
     } cases[] = {{128 * 128, 0}, {128 * 128 + 1, 32}};
-    if (has_veritysetup())
-        assert_same_as_veritysetup(cases[_i].n_blocks, cases[_i].n_salt_bytes, _i == 1);
+    need_veritysetup();
+    assert_same_as_veritysetup(cases[_i].n_blocks, cases[_i].n_salt_bytes, _i == 1);
 }
 END_TEST
 
@@ -306,8 +302,7 @@ START_TEST(direct_io_works)
     _cleanup_close_ int fd = open(built.data_path, O_RDWR | O_DIRECT | O_CLOEXEC);
     if (fd < 0) {
         ck_assert_int_eq(errno, EINVAL);
-        fprintf(stderr, "SKIPPED: the temporary folder's file system HAS NO O_DIRECT\n");
-        return;
+        unit_skip("the temporary folder's file system has no O_DIRECT");
     }
     Sha256 root;
     VerityRegion tree = {fd, 300 * BLOCK};
