@@ -5,6 +5,8 @@
 #include <jansson.h>
 #include <stdio.h>
 
+#include "partitions/slot-content.h"
+
 const char *slot_report_health(TableHealth health)
 {
     switch (health) {
@@ -40,23 +42,33 @@ static const char *remark(const SlotReport *report, size_t slot)
     return is_running ? "running" : is_next ? "boots next" : "";
 }
 
+/* What cannot be read is shown as unknown: the report is about the table. */
+static SlotContentKind probe(const SlotReport *report, size_t slot)
+{
+    SlotContentKind kind = {0};
+    (void)slot_content_probe(report->disk, slot, &kind);
+    return kind;
+}
+
 void slot_report_print_text(const SlotReport *report)
 {
     size_t n_slots;
     const Slot *slots = slot_disk_slots(report->disk, &n_slots);
     printf("%s: partition table %s\n", report->path,
             slot_report_health(slot_disk_health(report->disk)));
-    printf("%-12s %8s %5s %10s %10s  %s\n", "SLOT", "PRIORITY", "TRIES", "SUCCESSFUL", "SIZE",
-            "PARTUUID");
+    printf("%-12s %8s %5s %10s %10s  %-10s %s\n", "SLOT", "PRIORITY", "TRIES", "SUCCESSFUL", "SIZE",
+            "CONTENT", "PARTUUID");
     for (size_t i = 0; i < n_slots; i++) {
         char unique[GUID_TEXT_CHARS + 1], size[32];
         if (report->only != SLOT_NONE && report->only != i)
             continue;
         guid_to_text(&slots[i].unique, unique);
         format_size(slots[i].size_bytes, size, sizeof(size));
-        printf("%-12s %8u %5u %10s %10s  %s%s%s\n", slots[i].label, slots[i].priority,
-                slots[i].tries, slots[i].successful ? "yes" : "no", size, unique,
-                remark(report, i)[0] ? "  " : "", remark(report, i));
+        SlotContentKind kind = probe(report, i);
+        printf("%-12s %8u %5u %10s %10s  %-10s %s%s%s\n", slots[i].label, slots[i].priority,
+                slots[i].tries, slots[i].successful ? "yes" : "no", size,
+                kind.type[0] ? kind.type : "-", unique, remark(report, i)[0] ? "  " : "",
+                remark(report, i));
     }
 }
 
@@ -65,14 +77,18 @@ static json_t *label_or_null(const Slot *slots, size_t slot)
     return slot == SLOT_NONE ? json_null() : json_string(slots[slot].label);
 }
 
-static json_t *slot_to_json(const Slot *slot)
+static json_t *slot_to_json(const SlotReport *report, size_t index)
 {
+    size_t n_slots;
+    const Slot *slot = &slot_disk_slots(report->disk, &n_slots)[index];
+    SlotContentKind kind = probe(report, index);
     char unique[GUID_TEXT_CHARS + 1];
     guid_to_text(&slot->unique, unique);
-    return json_pack("{s:s, s:s, s:I, s:I, s:I, s:i, s:i, s:b}", "label", slot->label, "partuuid",
-            unique, "partition", (json_int_t)slot->entry + 1, "offset_bytes",
+    return json_pack("{s:s, s:s, s:I, s:I, s:I, s:i, s:i, s:b, s:s, s:s}", "label", slot->label,
+            "partuuid", unique, "partition", (json_int_t)slot->entry + 1, "offset_bytes",
             (json_int_t)slot->offset_bytes, "size_bytes", (json_int_t)slot->size_bytes, "priority",
-            (int)slot->priority, "tries", (int)slot->tries, "successful", (int)slot->successful);
+            (int)slot->priority, "tries", (int)slot->tries, "successful", (int)slot->successful,
+            "content", kind.type, "content_label", kind.label);
 }
 
 /* Prints and releases it. */
@@ -98,7 +114,7 @@ int slot_report_print_json(const SlotReport *report)
     json_t *list = json_array();
     for (size_t i = 0; list && i < n_slots; i++)
         if (report->only == SLOT_NONE || report->only == i)
-            if (json_array_append_new(list, slot_to_json(&slots[i])) < 0) {
+            if (json_array_append_new(list, slot_to_json(report, i)) < 0) {
                 json_decref(list);
                 return -ENOMEM;
             }

@@ -22,7 +22,9 @@ const char *slot_report_health(TableHealth health);
 void slot_report_print_text(const SlotReport *report);
 
 /* Prints one JSON object to stdout: disk, sector_bytes, table (slot_report_health()), primary and
- * backup ("valid" or what is wrong), next and running (a label or null), slots (label, partuuid, partition, offset_bytes, size_bytes, priority, tries, successful).
+ * backup ("valid" or what is wrong), next and running (a label or null), slots (label, partuuid,
+ * partition, offset_bytes, size_bytes, priority, tries, successful, content and content_label as
+ * libblkid knows them, "" when it does not).
  * Errors: -ENOMEM. */
 int slot_report_print_json(const SlotReport *report);
 
