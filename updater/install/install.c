@@ -320,7 +320,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
     if (install->state == STATE_APPLYING)
         keep_checkpoint(install, usec);
     report_progress(install);
-    (void)sd_event_source_set_time(source, usec + TICK_USEC);
+    (void)sd_event_source_set_time_relative(source, TICK_USEC);
     (void)sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
     return 0;
 }

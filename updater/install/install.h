@@ -103,12 +103,14 @@ typedef struct {
 } InstallOptions;
 
 /* options and its strings are copied. event and http outlive the install.
- * Errors: -ENOMEM, errno of threads and descriptors; everything else through on_done. */
+ * Errors: -EINVAL when neither a file nor a URL is given, -ENOMEM, errno of threads and
+ * descriptors; everything else through on_done. */
 int install_new(sd_event *event, HttpClient *http, const InstallOptions *options,
         const InstallHandlers *handlers, void *userdata, Install **ret_install);
 
-/* Cancels: returns when the worker threads have stopped (bounded by one operation). What was
- * written is kept for the next try; the target stays unbootable. */
+/* Cancels: returns when the worker threads have stopped (bounded by one operation, or one chunk of
+ * the read-back). What was written is kept for the next try; the target stays unbootable, unless
+ * COMMITTING was told: a flip that has begun is finished. */
 void install_free(Install *install);
 DEFINE_CLEANUP(Install *, install_free);
 

@@ -34,6 +34,7 @@ struct InstallRig {
     int commit_r;
     void (*at_progress)(InstallRig *rig, const InstallProgress *progress);
     void (*at_commit)(InstallRig *rig);
+    bool is_kept;     /* on_done does not free the install; rig_install does, after a while */
     bool is_stopping; /* at_progress or at_commit: the loop is left, the install freed */
 
     /* What came of it. */

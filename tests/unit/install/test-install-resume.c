@@ -92,9 +92,8 @@ START_TEST(what_is_there_is_not_fetched_again)
     ck_assert_uint_gt(n_before, payload.n_bytes / 2);
     rig_install(&rig, options());
     rig_assert_flipped(&rig, &payload);
-    /* One blob of 48 was begun, and the signature is not needed. */
-    uint64_t n_again = server.n_sent_bytes - n_before + n_before - payload.n_bytes;
-    ck_assert_int_lt((int64_t)n_again, (int64_t)(payload.n_bytes / 40));
+    /* Of 48 blobs one was begun and two may have waited. */
+    ck_assert_uint_lt(server.n_sent_bytes, payload.n_bytes + payload.n_bytes * 3 / 48);
     ck_assert_uint_lt(rig.n_bytes_fetched, payload.n_bytes * 55 / 100);
 }
 END_TEST

@@ -83,6 +83,32 @@ START_TEST(payload_over_http_is_one_request)
 }
 END_TEST
 
+START_TEST(the_end_is_told_once)
+{
+    rig.is_kept = true;
+    make((PayloadPlan){.is_compressed = true});
+    FileServer server = {.data = payload.data, .n_bytes = payload.n_bytes};
+    file_server_start(&server, rig.event);
+    rig_install(&rig, rig_options(&rig, NULL, file_server_url(&server)));
+    rig_assert_flipped(&rig, &payload);
+    server.status = 404;
+    rig_install(&rig, rig_options(&rig, NULL, file_server_url(&server)));
+    ck_assert_uint_eq(rig.code, UPDATE_ERROR_TRANSFER);
+    ck_assert_uint_eq(rig.n_done, 1);
+    file_server_stop(&server);
+}
+END_TEST
+
+START_TEST(no_source_is_no_install)
+{
+    static const InstallHandlers none;
+    Install *install;
+    ck_assert_int_eq(
+            install_new(rig.event, rig.http, rig_options(&rig, NULL, NULL), &none, NULL, &install),
+            -EINVAL);
+}
+END_TEST
+
 /* --- promises ---------------------------------------------------------------------------- */
 
 static bool is_unbootable(const Slot *slot)
@@ -216,6 +242,8 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, file_is_installed);
     tcase_add_test(tcase, slot_without_verity_is_installed);
     tcase_add_test(tcase, payload_over_http_is_one_request);
+    tcase_add_test(tcase, the_end_is_told_once);
+    tcase_add_test(tcase, no_source_is_no_install);
     tcase_add_test(tcase, target_cannot_boot_until_the_flip);
     tcase_add_test(tcase, what_reads_back_wrong_is_not_flipped);
     tcase_add_test(tcase, slot_changed_by_others_is_not_flipped);
