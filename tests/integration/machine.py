@@ -95,9 +95,11 @@ def slots_of(disk):
 
 
 def table_problems(disk):
-    """What sgdisk -v has to say against the table; "" when it accepts it."""
-    text = run(["sgdisk", "-v", disk], check=False).stdout
-    return "" if "No problems found" in text else text
+    """What sgdisk -v has to say against the table; "" when it accepts both copies. (Of a damaged
+    copy it only warns, and repairs it in memory: "No problems found" alone says little.)"""
+    done = run(["sgdisk", "-v", disk], check=False)
+    is_clean = "No problems found" in done.stdout and "Caution" not in done.stdout
+    return "" if is_clean and not done.stderr.strip() else done.stdout + done.stderr
 
 
 def overwrite(disk, offset, content):
@@ -129,8 +131,8 @@ class Machine:
         self.folder = lab.folder / name
         self.root = self.folder / "root"
         self.disk = self.folder / "disk.img"
-        self.keys = self.root / "usr/share/update_engine"
-        self.state = self.root / "var/lib/update_engine"
+        self.keys = self.root / "usr/share/update_engine/keys"
+        self.state = self.root / "var/lib/update-engine"
         self.log = self.folder / "update-engine.log"
         self.socket = self.folder / "bus"
         self.engine = None
