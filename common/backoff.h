@@ -5,11 +5,6 @@
 
 #include <stdint.h>
 
-#define USEC_PER_SEC UINT64_C(1000000)
-#define USEC_PER_MINUTE (60 * USEC_PER_SEC)
-#define USEC_PER_HOUR (60 * USEC_PER_MINUTE)
-#define USEC_PER_DAY (24 * USEC_PER_HOUR)
-
 /* base doubled n_failures - 1 times (n_failures 0 gives 0), at most max. */
 uint64_t backoff_usec(unsigned n_failures, uint64_t base_usec, uint64_t max_usec);
 

@@ -3,7 +3,7 @@
 
 #include <inttypes.h>
 
-#include "common/backoff.h"
+#include "common/clock.h"
 
 #define BUFFER_BYTES (128L * 1024)
 #define MAX_TIMEOUT_MSEC (7L * 24 * 60 * 60 * 1000)

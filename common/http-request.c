@@ -14,7 +14,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "common/backoff.h"
+#include "common/clock.h"
 #include "common/http-options.h"
 #include "common/http-result.h"
 

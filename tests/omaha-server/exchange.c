@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/backoff.h"
+#include "common/clock.h"
 
 enum MHD_Result exchange_answer(Exchange *exchange, unsigned status, struct MHD_Response *response)
 {

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "common/backoff.h"
+#include "common/clock.h"
 
 #define BLOCK_BYTES ((size_t)256 * 1024)
 #define LIE_BYTES 65536       /* announced and never sent */
@@ -20,20 +20,13 @@ typedef struct {
     uint64_t start_usec;
 } PayloadSender;
 
-static uint64_t now_usec(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * USEC_PER_SEC + (uint64_t)now.tv_nsec / 1000;
-}
-
 /* Waits until n_bytes, counted from the start, may have been sent. */
 static ExchangeWait wait_for_rate(const PayloadSender *sender, uint64_t n_bytes)
 {
     uint64_t rate = sender->behaviour.bytes_per_second;
     uint64_t due_usec = sender->start_usec + n_bytes / rate * USEC_PER_SEC +
                         n_bytes % rate * USEC_PER_SEC / rate;
-    uint64_t now = now_usec();
+    uint64_t now = clock_now_usec(CLOCK_MONOTONIC);
     return due_usec <= now ? EXCHANGE_TIME_PASSED : exchange_wait(sender->exchange, due_usec - now);
 }
 
@@ -89,7 +82,7 @@ struct MHD_Response *payload_sender_respond(Exchange *exchange, int fd, uint64_t
             .first_byte = first_byte,
             .n_bytes = n_bytes,
             .behaviour = *behaviour,
-            .start_usec = now_usec(),
+            .start_usec = clock_now_usec(CLOCK_MONOTONIC),
     };
     uint64_t n_announced = n_bytes;
     if (behaviour->payload == PAYLOAD_FAULT_WRONG_LENGTH)

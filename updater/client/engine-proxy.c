@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "common/backoff.h"
+#include "common/clock.h"
 #include "common/printable.h"
 #include "updater/client/client.h"
 #include "updater/engine/bus-names.h"

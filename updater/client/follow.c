@@ -7,7 +7,7 @@
 #include <sys/ioctl.h>
 #include <time.h>
 
-#include "common/backoff.h"
+#include "common/clock.h"
 #include "updater/client/client.h"
 #include "updater/client/progress-bar.h"
 #include "updater/engine/bus-names.h"
@@ -30,13 +30,6 @@ typedef struct {
     char said_phase[32];
     unsigned said_tenth;
 } Follower;
-
-static uint64_t now_usec(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * USEC_PER_SEC + (uint64_t)now.tv_nsec / 1000;
-}
 
 static void clear_bar(Follower *follower)
 {
@@ -92,7 +85,8 @@ static void print_json(const EngineView *view)
 
 static void show(Follower *follower, const EngineView *view)
 {
-    progress_rate_add(&follower->rate, view->n_bytes_done, view->n_bytes_total, now_usec());
+    progress_rate_add(&follower->rate, view->n_bytes_done, view->n_bytes_total,
+            clock_now_usec(CLOCK_MONOTONIC));
     ProgressView progress = {
             .phase = view->phase,
             /* While the server is asked, that is what waits from before. */
@@ -129,7 +123,7 @@ static bool is_resting(const EngineView *view)
  * there is nothing more to wait for. */
 static bool guess_end(Follower *follower, const EngineView *view, EngineEnd *ret_end)
 {
-    uint64_t now = now_usec();
+    uint64_t now = clock_now_usec(CLOCK_MONOTONIC);
     if (!is_resting(view)) {
         follower->idle_usec = 0;
         return false;
@@ -157,11 +151,11 @@ static bool wait_for_return(Follower *follower)
 {
     if (follower->gone_usec == 0) {
         say(follower, "update-engine is gone; waiting for it to come back");
-        follower->gone_usec = now_usec();
+        follower->gone_usec = clock_now_usec(CLOCK_MONOTONIC);
         follower->was_gone = true;
         follower->rate = (ProgressRate){};
     }
-    return now_usec() - follower->gone_usec < RETURN_WAIT_USEC;
+    return clock_now_usec(CLOCK_MONOTONIC) - follower->gone_usec < RETURN_WAIT_USEC;
 }
 
 /* One look at the engine. Returns 1 when the task has ended, 0 to go on, or an exit code negated. */

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/backoff.h"
 #include "common/cleanup.h"
+#include "common/clock.h"
 
 #define SAMPLE_INTERVAL_USEC (USEC_PER_SEC / 2)
 #define BAR_COLUMNS_MIN 12

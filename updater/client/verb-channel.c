@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/backoff.h"
+#include "common/clock.h"
 #include "updater/client/engine-proxy.h"
 #include "updater/config/config.h"
 

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/backoff.h"
+#include "common/clock.h"
 #include "common/printable.h"
 #include "updater/engine/history.h"
 

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/backoff.h"
+#include "common/clock.h"
 #include "common/printable.h"
 #include "partitions/running-slot.h"
 #include "partitions/slot-disk.h"
@@ -134,10 +134,8 @@ static int read_without_daemon(const ClientOptions *options, Status *status)
     _cleanup_(engine_state_freep) EngineState *state = NULL;
     EngineStateOrigin origin;
     _cleanup_close_ int state_fd = client_open_state(options, NULL);
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    if (state_fd >= 0 &&
-            engine_state_load(state_fd, (uint64_t)now.tv_sec, false, &state, &origin, NULL) == 0)
+    uint64_t now_sec = clock_now_usec(CLOCK_REALTIME) / USEC_PER_SEC;
+    if (state_fd >= 0 && engine_state_load(state_fd, now_sec, false, &state, &origin, NULL) == 0)
         read_state(state, &status->view);
     return read_slots(options, state, status);
 }

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/backoff.h"
+#include "common/clock.h"
 #include "updater/client/follow.h"
 #include "updater/engine/bus-names.h"
 

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/backoff.h"
+#include "common/clock.h"
 #include "updater/client/engine-proxy.h"
 
 /* watch: a line at each change, until it is interrupted. An engine that is away is said once and

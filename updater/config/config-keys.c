@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/backoff.h"
+#include "common/clock.h"
 #include "common/http-url.h"
 #include "common/utf8.h"
 

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "common/backoff.h"
+#include "common/clock.h"
 #include "common/log.h"
 #include "updater/engine/bus-names.h"
 #include "updater/engine/bus-words.h"

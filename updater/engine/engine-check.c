@@ -3,47 +3,46 @@
 
 #include <string.h>
 
+#include "common/backoff.h"
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/printable.h"
 #include "updater/engine/offer.h"
 
-/* Asking the server: request with the events that wait, answer, decision, and then either the end
- * of the task or an install. */
+/* Asking the server: the timer that begins it, request with the events that wait, answer, decision,
+ * and then either the end of the task or an install. */
 
 #define RESUME_RETRY_MIN_USEC (5 * USEC_PER_SEC)
 #define RESUME_RETRY_MAX_USEC (10 * USEC_PER_MINUTE)
 
-static void keep_config_error(Engine *engine, ErrorText *line)
-{
-    EngineState *state = engine->state;
-    printable_clean(line->line);
-    if (engine->has_config_error && strcmp(state->last_error, line->line) == 0)
-        return;
-    log_error("%s; no updates until it is corrected", line->line);
-    engine->has_config_error = true;
-    snprintf(state->last_error, sizeof(state->last_error), "%s", line->line);
-    state->last_error_code = UPDATE_ERROR_GENERIC;
-    engine->observer->on_status(engine->userdata);
-}
+static int on_check_timer(sd_event_source *source, uint64_t usec, void *userdata);
 
-int engine_load_config(Engine *engine, ErrorText *error)
+void engine_arm_check(Engine *engine, uint64_t wait_usec)
 {
-    Config *config = NULL;
-    ErrorText line = {};
-    int r = config_load(engine->root_fd, &config, &line);
-    if (r < 0) {
-        keep_config_error(engine, &line);
-        return error_say(error, r, "%s", line.line);
+    uint64_t now = clock_now_usec(CLOCK_BOOTTIME);
+    if (wait_usec == UINT64_MAX) {
+        CheckSettings settings = {7 * USEC_PER_MINUTE, 45 * USEC_PER_MINUTE, 11};
+        if (engine->config)
+            settings = (CheckSettings){engine->config->first_check_usec,
+                    engine->config->poll_interval_usec, engine->config->poll_jitter_percent};
+        if (!engine->check_timer)
+            check_schedule_start(&engine->schedule, &settings, now, engine_random());
+        else
+            check_schedule_plan(
+                    &engine->schedule, &settings, &engine->check_result, now, engine_random());
+        wait_usec = check_schedule_wait_usec(&engine->schedule, now);
     }
-    config_free(engine->config);
-    engine->config = config;
-    if (engine->has_config_error) {
-        /* It was about the file alone, which is good now. */
-        engine->has_config_error = false;
-        engine->state->last_error[0] = '\0';
-        engine->state->last_error_code = 0;
-    }
-    return 0;
+    int r = 0;
+    if (!engine->check_timer)
+        r = sd_event_add_time(engine->event, &engine->check_timer, CLOCK_BOOTTIME, now + wait_usec,
+                0, on_check_timer, engine);
+    else
+        r = sd_event_source_set_time(engine->check_timer, now + wait_usec);
+    if (r >= 0)
+        r = sd_event_source_set_enabled(engine->check_timer, SD_EVENT_ONESHOT);
+    if (r < 0)
+        log_error("cannot plan the next check: %s", strerror(-r));
+    engine->next_check_realtime_usec = clock_now_usec(CLOCK_REALTIME) + wait_usec;
 }
 
 /* The answer, and no answer, are facts for the schedule. */
@@ -140,7 +139,7 @@ static void on_checked(OmahaExchange *exchange, const OmahaOutcome *outcome, voi
     engine->n_resume_failures = 0;
     engine_reports_delivered(engine, engine->n_events_sent);
     engine->n_events_sent = 0;
-    engine->state->last_checked_usec = engine_clock_usec(CLOCK_REALTIME);
+    engine->state->last_checked_usec = clock_now_usec(CLOCK_REALTIME);
     const OmahaResponse *response = outcome->response;
     engine->offer = response;
     if (response->verdict == OMAHA_UPDATE) {
@@ -153,7 +152,7 @@ static void on_checked(OmahaExchange *exchange, const OmahaOutcome *outcome, voi
             .allows_downgrade = engine->request.allows_downgrade || engine->config->allow_downgrade,
             .is_explicit = engine->request.is_explicit,
             .is_resumed = engine->request.is_resumed,
-            .now_sec = engine_clock_usec(CLOCK_REALTIME) / USEC_PER_SEC,
+            .now_sec = clock_now_usec(CLOCK_REALTIME) / USEC_PER_SEC,
     };
     ErrorText text = {};
     OfferDecision decision = offer_decide(response, engine->state, &context, &text);
@@ -182,4 +181,46 @@ void engine_start_check(Engine *engine, const EngineRequest *request)
         plan_next(engine, &outcome);
         engine_finish(engine, ENGINE_FAILED, UPDATE_ERROR_OMAHA_REQUEST, strerror(-r));
     }
+}
+
+/* Goes on with what a restart cut. */
+static void resume(Engine *engine)
+{
+    const InterruptedInstall *interrupted = &engine->state->interrupted;
+    EngineRequest request = {
+            .task = interrupted->source[0] ? ENGINE_INSTALL : ENGINE_UPDATE,
+            .is_explicit = interrupted->is_explicit,
+            .is_resumed = true,
+            .allows_downgrade = interrupted->allows_downgrade,
+    };
+    memcpy(request.source, interrupted->source, sizeof(request.source));
+    if (request.task == ENGINE_UPDATE) {
+        engine_start_check(engine, &request);
+        return;
+    }
+    engine_begin(engine, &request, ENGINE_STARTING);
+    engine_start_install(engine, NULL);
+}
+
+static int on_check_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    (void)source;
+    (void)usec;
+    Engine *engine = userdata;
+    engine->schedule.next_usec = 0;
+    if (engine_is_free(engine) && engine_load_config(engine, NULL) == 0) {
+        if (engine->state->has_interrupted &&
+                (engine->config->server || engine->state->interrupted.source[0])) {
+            resume(engine);
+            return 0;
+        }
+        if (engine->config->server) {
+            engine_start_check(engine, &(EngineRequest){.task = ENGINE_UPDATE});
+            return 0;
+        }
+    }
+    /* Nothing was started that would plan the next check at its end. */
+    engine->check_result = (CheckResult){};
+    engine_arm_check(engine, UINT64_MAX);
+    return 0;
 }

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "updater/omaha/download-policy.h"
 
@@ -66,7 +67,7 @@ static void on_downloaded(Engine *engine)
     engine_report(engine, OMAHA_EVENT_DOWNLOAD_FINISHED, OMAHA_RESULT_SUCCESS, 0, "");
     if (engine->offer)
         download_policy_on_complete(&engine->state->policy, engine->offer,
-                engine_clock_usec(CLOCK_REALTIME) / USEC_PER_SEC, engine_random());
+                clock_now_usec(CLOCK_REALTIME) / USEC_PER_SEC, engine_random());
 }
 
 static void on_phase(Engine *engine, EnginePhase phase)
@@ -198,7 +199,7 @@ static bool has_other_url(Engine *engine, UpdateError code)
     DownloadPolicy *policy = &engine->state->policy;
     unsigned n_attempts = policy->n_attempts, url = policy->url_index;
     (void)download_policy_on_failure(policy, engine->offer, code,
-            engine_clock_usec(CLOCK_REALTIME) / USEC_PER_SEC, engine_random());
+            clock_now_usec(CLOCK_REALTIME) / USEC_PER_SEC, engine_random());
     return policy->n_attempts == n_attempts && policy->url_index != url;
 }
 

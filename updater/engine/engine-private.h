@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The engine's inside, shared by the engine-*.c files alone: engine.c (life, status, the clock),
- * engine-request.c (what others ask for), engine-boot.c (what became of the last boot), engine-check.c (asking the server),
- * engine-install.c, engine-rollback.c and engine-report.c (events to the server). One task is under
- * way at a time; it begins with engine_begin() and ends with engine_finish() (engine-task.c). */
+/* The engine's inside, shared by the engine-*.c files alone. One task is under way at a time; it
+ * begins with engine_begin() and ends with engine_finish(). A file may use those below it:
+ *
+ *   engine.c                              life: what is opened, in which order it starts
+ *   engine-request.c, engine-rollback.c   what others ask for
+ *   engine-check.c                        the timer, asking the server, the decision
+ *   engine-install.c                      from an offer to a flipped slot
+ *   engine-boot.c                         which slot runs, what became of the last boot
+ *   engine-report.c                       events to the server
+ *   engine-config.c, engine-task.c        update.conf; begin and end, what is kept on the disk
+ *   engine-status.c                       what can be shown */
 
 #include "common/http-client.h"
 #include "updater/config/config.h"
-#include "updater/engine/engine.h"
+#include "updater/engine/engine-status.h"
 #include "updater/engine/history.h"
 #include "updater/engine/slot-task.h"
 #include "updater/engine/system-identity.h"
@@ -81,6 +88,14 @@ struct Engine {
     sd_event_source *report_timer;
 };
 
+/* engine-status.c */
+
+/* Whether nothing is under way. */
+bool engine_is_free(const Engine *engine);
+
+/* Whether a slot waits for its reboot. */
+bool engine_waits_for_reboot(const Engine *engine);
+
 /* engine-task.c */
 
 /* Begins a task: the one setter of what is under way. */
@@ -103,41 +118,49 @@ int engine_save(Engine *engine, ErrorText *error);
 void engine_remember(Engine *engine, const char *what, const char *result, const char *version,
         const char *slot, unsigned code, const char *text);
 
-/* Whether nothing is under way. */
-bool engine_is_free(const Engine *engine);
-
-/* Whether a slot waits for its reboot. */
-bool engine_waits_for_reboot(const Engine *engine);
-
-/* engine.c */
-
-/* Plans the next check; wait_usec UINT64_MAX: as the schedule says. */
-void engine_arm_check(Engine *engine, uint64_t wait_usec);
-
-uint64_t engine_clock_usec(clockid_t clock);
+/* For spreading waits. */
 uint64_t engine_random(void);
 
-/* engine-boot.c: called once, at start. */
-void engine_find_slots(Engine *engine);
-void engine_settle_boot(Engine *engine);
+/* engine-config.c */
 
-/* engine-check.c: the configuration has been read; ends in engine_finish() or an install. */
-void engine_start_check(Engine *engine, const EngineRequest *request);
-
-/* Reads the configuration; what is wrong becomes last_error. */
+/* Reads the configuration; what is wrong becomes last_error. Errors: of config_load, with error. */
 int engine_load_config(Engine *engine, ErrorText *error);
 
-/* engine-install.c: offer NULL: request's source. */
+/* engine-report.c */
+
+/* An event for the server, on the disk before it returns, sent soon. previous_version may be "". */
+void engine_report(Engine *engine, OmahaEventType type, OmahaEventResult result,
+        unsigned error_code, const char *previous_version);
+
+/* Sends what waits, unless that is under way already. */
+void engine_send_reports(Engine *engine);
+
+/* The server took the first n_events of the outbox. */
+void engine_reports_delivered(Engine *engine, size_t n_events);
+
+/* Who asks; strings inside the engine, which must have a configuration. */
+OmahaIdentity engine_omaha_identity(const Engine *engine, bool is_interactive);
+
+/* engine-boot.c */
+
+/* Which disk, which slot runs, which is written next; without slots disk_error says why. */
+void engine_find_slots(Engine *engine);
+
+/* Called once, at start, after engine_find_slots(). */
+void engine_settle_boot(Engine *engine);
+
+/* engine-install.c */
+
+/* offer NULL: request's source. Ends in engine_finish(). */
 void engine_start_install(Engine *engine, const OmahaResponse *offer);
 
 /* Forgets what an install that failed or was cancelled has left in the state. */
 void engine_forget_install(Engine *engine);
 
-/* engine-report.c: an event for the server, on the disk before it returns, sent soon. */
-void engine_report(Engine *engine, OmahaEventType type, OmahaEventResult result,
-        unsigned error_code, const char *previous_version);
-void engine_send_reports(Engine *engine);
-void engine_reports_delivered(Engine *engine, size_t n_events);
+/* engine-check.c */
 
-/* Who asks; strings inside the engine. */
-OmahaIdentity engine_omaha_identity(const Engine *engine, bool is_interactive);
+/* The configuration has been read; ends in engine_finish() or an install. */
+void engine_start_check(Engine *engine, const EngineRequest *request);
+
+/* Plans the next check; wait_usec UINT64_MAX: as the schedule says. */
+void engine_arm_check(Engine *engine, uint64_t wait_usec);

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "common/backoff.h"
+#include "common/clock.h"
 #include "common/log.h"
 
 /* Events for the server wait in the outbox, on the disk, until one answer took them. They travel

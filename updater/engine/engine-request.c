@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "updater/engine/engine-private.h"
+#include "updater/engine/engine.h"
 
 #include <string.h>
 
 #include "common/log.h"
+#include "updater/engine/engine-private.h"
 
 /* What others ask of the engine. */
 

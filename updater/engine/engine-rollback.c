@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "updater/engine/engine-private.h"
+#include "updater/engine/engine.h"
 
 #include <string.h>
 
-#include "common/log.h"
+#include "updater/engine/engine-private.h"
 
 /* Back to what the other slot holds: it is proven first, the state is written, then it is flipped.
  * And the way back from a flip that nobody has booted into yet: the slot that waits is withdrawn. */

@@ -2,8 +2,9 @@
 #include "updater/engine/engine-private.h"
 
 #include <string.h>
-#include <time.h>
+#include <sys/random.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/printable.h"
 
@@ -12,19 +13,6 @@
  * Beside the task there are only the events that wait for the server, the hash of the running slot
  * and the timer of the next check. */
 
-static const char *const phase_texts[] = {
-        [ENGINE_IDLE] = "idle",
-        [ENGINE_CHECKING] = "checking",
-        [ENGINE_STARTING] = "starting",
-        [ENGINE_PREPARING] = "preparing",
-        [ENGINE_DOWNLOADING] = "downloading",
-        [ENGINE_VERIFYING] = "verifying",
-        [ENGINE_COMMITTING] = "committing",
-        [ENGINE_ROLLING_BACK] = "rolling-back",
-        [ENGINE_NEED_REBOOT] = "need-reboot",
-        [ENGINE_REPORTING_ERROR] = "reporting-error",
-};
-
 static const char *const task_texts[] = {
         [ENGINE_CHECK] = "check",
         [ENGINE_UPDATE] = "update",
@@ -32,38 +20,17 @@ static const char *const task_texts[] = {
         [ENGINE_ROLLBACK] = "rollback",
 };
 
-const char *engine_phase_text(EnginePhase phase)
+uint64_t engine_random(void)
 {
-    return phase_texts[phase];
-}
-
-bool engine_is_free(const Engine *engine)
-{
-    switch (engine->phase) {
-    case ENGINE_IDLE:
-    case ENGINE_NEED_REBOOT:
-        return true;
-    case ENGINE_CHECKING:
-    case ENGINE_STARTING:
-    case ENGINE_PREPARING:
-    case ENGINE_DOWNLOADING:
-    case ENGINE_VERIFYING:
-    case ENGINE_COMMITTING:
-    case ENGINE_ROLLING_BACK:
-    case ENGINE_REPORTING_ERROR:
-        return false;
-    }
-    return false;
-}
-
-bool engine_waits_for_reboot(const Engine *engine)
-{
-    return engine->state->has_pending && !engine->state->pending.is_replaced;
+    uint64_t random = 0;
+    /* For jitter alone: without entropy the wait is not spread, which harms nobody. */
+    ssize_t _unused_ n = getrandom(&random, sizeof(random), GRND_NONBLOCK);
+    return random;
 }
 
 void engine_set_phase(Engine *engine, EnginePhase phase)
 {
-    log_debug("%s -> %s", phase_texts[engine->phase], phase_texts[phase]);
+    log_debug("%s -> %s", engine_phase_text(engine->phase), engine_phase_text(phase));
     engine->phase = phase;
     engine->observer->on_status(engine->userdata);
 }
@@ -82,7 +49,7 @@ void engine_remember(Engine *engine, const char *what, const char *result, const
         const char *slot, unsigned code, const char *text)
 {
     HistoryEntry entry = {
-            .time_usec = engine_clock_usec(CLOCK_REALTIME),
+            .time_usec = clock_now_usec(CLOCK_REALTIME),
             .what = what,
             .result = result,
             .version = version,

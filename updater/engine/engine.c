@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "updater/engine/engine-private.h"
+#include "updater/engine/engine.h"
 
 #include <fcntl.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/random.h>
 #include <sys/stat.h>
-#include <time.h>
 
+#include "common/clock.h"
 #include "common/log.h"
+#include "updater/engine/engine-private.h"
 
 /* The engine's life: what it needs is opened and read, the clock is set for the first check, and
  * it is taken apart again. */
@@ -16,132 +16,6 @@
 #define LOCK_FILE "lock"
 #define USER_AGENT "flipside/" FLIPSIDE_VERSION
 #define RESUME_WAIT_USEC USEC_PER_SEC
-
-uint64_t engine_clock_usec(clockid_t clock)
-{
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (uint64_t)now.tv_sec * USEC_PER_SEC + (uint64_t)now.tv_nsec / 1000;
-}
-
-uint64_t engine_random(void)
-{
-    uint64_t random = 0;
-    /* For jitter alone: without entropy the wait is not spread, which harms nobody. */
-    ssize_t _unused_ n = getrandom(&random, sizeof(random), GRND_NONBLOCK);
-    return random;
-}
-
-EngineStatus engine_status(const Engine *engine)
-{
-    const EngineState *state = engine->state;
-    const Config *config = engine->config;
-    bool waits = engine_waits_for_reboot(engine);
-    return (EngineStatus){
-            .phase = engine->phase,
-            .needs_reboot = waits,
-            .last_error = state->last_error,
-            .last_error_code = state->last_error_code,
-            .n_bytes_done = engine->slot_task ? slot_task_bytes_done(engine->slot_task)
-                                              : engine->progress.n_bytes_done,
-            .n_bytes_total = engine->slot_task ? slot_task_content(engine->slot_task)->size_bytes
-                                               : engine->progress.n_bytes_total,
-            .n_bytes_fetched = engine->progress.n_bytes_fetched,
-            .channel = config ? config->group : "",
-            .server = config && config->server ? config->server : "",
-            .product = config ? config->product : "",
-            .version = config ? config->version : "",
-            .new_version = engine->new_version[0] ? engine->new_version
-                           : waits                ? state->pending.version
-                                                  : "",
-            .running_slot = engine->running_label,
-            .target_slot = waits ? state->pending.label : engine->target_label,
-            .last_checked_usec = state->last_checked_usec,
-            .next_check_usec = engine->next_check_realtime_usec,
-    };
-}
-
-int engine_open_slots(const Engine *engine, SlotDisk **ret_disk, ErrorText *error)
-{
-    if (!engine->disk_path[0])
-        return error_say(error, -ENODEV, "%s", engine->disk_error.line);
-    return slot_disk_open(engine->disk_path, false, NULL, 0, ret_disk, error);
-}
-
-const SlotContent *engine_slot_content(const Engine *engine, const char *label)
-{
-    return engine_state_slot(engine->state, label);
-}
-
-/* Goes on with what a restart cut. */
-static void resume(Engine *engine)
-{
-    const InterruptedInstall *interrupted = &engine->state->interrupted;
-    EngineRequest request = {
-            .task = interrupted->source[0] ? ENGINE_INSTALL : ENGINE_UPDATE,
-            .is_explicit = interrupted->is_explicit,
-            .is_resumed = true,
-            .allows_downgrade = interrupted->allows_downgrade,
-    };
-    memcpy(request.source, interrupted->source, sizeof(request.source));
-    if (request.task == ENGINE_UPDATE) {
-        engine_start_check(engine, &request);
-        return;
-    }
-    engine_begin(engine, &request, ENGINE_STARTING);
-    engine_start_install(engine, NULL);
-}
-
-static int on_check_timer(sd_event_source *source, uint64_t usec, void *userdata)
-{
-    (void)source;
-    (void)usec;
-    Engine *engine = userdata;
-    engine->schedule.next_usec = 0;
-    if (engine_is_free(engine) && engine_load_config(engine, NULL) == 0) {
-        if (engine->state->has_interrupted &&
-                (engine->config->server || engine->state->interrupted.source[0])) {
-            resume(engine);
-            return 0;
-        }
-        if (engine->config->server) {
-            engine_start_check(engine, &(EngineRequest){.task = ENGINE_UPDATE});
-            return 0;
-        }
-    }
-    /* Nothing was started that would plan the next check at its end. */
-    engine->check_result = (CheckResult){};
-    engine_arm_check(engine, UINT64_MAX);
-    return 0;
-}
-
-void engine_arm_check(Engine *engine, uint64_t wait_usec)
-{
-    uint64_t now = engine_clock_usec(CLOCK_BOOTTIME);
-    if (wait_usec == UINT64_MAX) {
-        CheckSettings settings = {7 * USEC_PER_MINUTE, 45 * USEC_PER_MINUTE, 11};
-        if (engine->config)
-            settings = (CheckSettings){engine->config->first_check_usec,
-                    engine->config->poll_interval_usec, engine->config->poll_jitter_percent};
-        if (!engine->check_timer)
-            check_schedule_start(&engine->schedule, &settings, now, engine_random());
-        else
-            check_schedule_plan(
-                    &engine->schedule, &settings, &engine->check_result, now, engine_random());
-        wait_usec = check_schedule_wait_usec(&engine->schedule, now);
-    }
-    int r = 0;
-    if (!engine->check_timer)
-        r = sd_event_add_time(engine->event, &engine->check_timer, CLOCK_BOOTTIME, now + wait_usec,
-                0, on_check_timer, engine);
-    else
-        r = sd_event_source_set_time(engine->check_timer, now + wait_usec);
-    if (r >= 0)
-        r = sd_event_source_set_enabled(engine->check_timer, SD_EVENT_ONESHOT);
-    if (r < 0)
-        log_error("cannot plan the next check: %s", strerror(-r));
-    engine->next_check_realtime_usec = engine_clock_usec(CLOCK_REALTIME) + wait_usec;
-}
 
 static int make_folder(const char *path)
 {
@@ -179,7 +53,7 @@ static int load_state(Engine *engine, ErrorText *error)
 {
     EngineStateOrigin origin;
     ErrorText note = {};
-    uint64_t now_sec = engine_clock_usec(CLOCK_REALTIME) / USEC_PER_SEC;
+    uint64_t now_sec = clock_now_usec(CLOCK_REALTIME) / USEC_PER_SEC;
     int r = engine_state_load(engine->state_fd, now_sec, true, &engine->state, &origin, &note);
     if (r < 0)
         return error_say(error, r, "%s", note.line);

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "common/backoff.h"
+#include "common/clock.h"
 
 #define INTERVAL_USEC USEC_PER_SEC
 

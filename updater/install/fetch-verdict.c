@@ -4,8 +4,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "common/backoff.h"
 #include "common/cleanup.h"
+#include "common/clock.h"
 
 #define RETRY_AFTER_MAX_SEC UINT64_C(60)
 

@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "common/backoff.h"
+#include "common/clock.h"
 
 #define MAX_FAILURES_DEFAULT 10
 #define RETRY_DELAY_DEFAULT_USEC (2 * USEC_PER_SEC)

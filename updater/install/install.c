@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/backoff.h"
+#include "common/clock.h"
 #include "updater/install/download.h"
 #include "updater/install/install-fault.h"
 #include "updater/install/install-options.h"

@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 
+#include "common/backoff.h"
 #include "common/cleanup.h"
 
 #define N_DOUBLINGS_MAX 32

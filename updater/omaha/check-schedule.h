@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-#include "common/backoff.h"
+#include "common/clock.h"
 
 #define CHECK_INTERVAL_MAX_USEC (4 * USEC_PER_HOUR) /* for what a server asks, and for failures */
 

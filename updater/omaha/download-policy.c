@@ -7,6 +7,7 @@
 
 #include "common/backoff.h"
 #include "common/bytes.h"
+#include "common/clock.h"
 #include "common/hex.h"
 
 #define SPREAD_USEC (6 * USEC_PER_HOUR)

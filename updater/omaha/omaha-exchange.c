@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/backoff.h"
+#include "common/clock.h"
 
 #define CONNECT_TIMEOUT_USEC (30 * USEC_PER_SEC)
 #define TOTAL_TIMEOUT_USEC (60 * USEC_PER_SEC)

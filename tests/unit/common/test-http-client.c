@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "common/backoff.h"
+#include "common/clock.h"
 #include "tests/unit/script-server.h"
 #include "tests/unit/unit.h"
 

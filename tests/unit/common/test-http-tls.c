@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 
 #include "common/atomic-file.h"
-#include "common/backoff.h"
+#include "common/clock.h"
 #include "tests/unit/unit.h"
 
 extern char **environ;

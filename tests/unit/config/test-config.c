@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 
 #include "common/atomic-file.h"
-#include "common/backoff.h"
+#include "common/clock.h"
 #include "common/fd-io.h"
 #include "tests/unit/unit.h"
 #include "updater/config/config-keys.h"

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/backoff.h"
+#include "common/clock.h"
 #include "common/fd-io.h"
 #include "tests/unit/script-server.h"
 #include "tests/unit/unit.h"

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "updater/engine/engine-private.h"
+
+#include <string.h>
+
+#include "common/log.h"
+#include "common/printable.h"
+
+/* The configuration is read again before every task. What is wrong with it is the last error until
+ * the file is good; the last good one stays in use for what only shows. */
+
+static void keep_config_error(Engine *engine, ErrorText *line)
+{
+    EngineState *state = engine->state;
+    printable_clean(line->line);
+    if (engine->has_config_error && strcmp(state->last_error, line->line) == 0)
+        return;
+    log_error("%s; no updates until it is corrected", line->line);
+    engine->has_config_error = true;
+    snprintf(state->last_error, sizeof(state->last_error), "%s", line->line);
+    state->last_error_code = UPDATE_ERROR_GENERIC;
+    engine->observer->on_status(engine->userdata);
+}
+
+int engine_load_config(Engine *engine, ErrorText *error)
+{
+    Config *config = NULL;
+    ErrorText line = {};
+    int r = config_load(engine->root_fd, &config, &line);
+    if (r < 0) {
+        keep_config_error(engine, &line);
+        return error_say(error, r, "%s", line.line);
+    }
+    config_free(engine->config);
+    engine->config = config;
+    if (engine->has_config_error) {
+        /* It was about the file alone, which is good now. */
+        engine->has_config_error = false;
+        engine->state->last_error[0] = '\0';
+        engine->state->last_error_code = 0;
+    }
+    return 0;
+}
