@@ -147,7 +147,7 @@ class Memory(EngineTest):
         machine, server = self.start()
         machine.flipside("update")
         self.reboot(machine, "2.0.0")
-        self.assertIn("1.0.0", machine.flipside("rollback").stdout)
+        self.assertIn("back to version 1.0.0", machine.flipside("rollback").stdout)
         self.wait_for_event(server, machine, 3, 0, errorcode=44)
         machine.configure(SERVER=server.url, FIRST_CHECK=0)
         n_checks = len(server.checks())

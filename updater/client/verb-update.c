@@ -167,17 +167,11 @@ int verb_rollback(int argc, char **argv, void *context)
     if (exit_code != CLIENT_DONE)
         return client_complain(exit_code, &error);
     char version[160], text[256];
-    if (engine_proxy_read_text(reply, version, sizeof(version)) < 0)
-        version[0] = '\0';
-    EngineView view;
-    bool waits = engine_proxy_view(proxy, &view, &error) == CLIENT_DONE &&
-                 strcmp(view.phase, "need-reboot") == 0;
-    if (waits)
-        snprintf(text, sizeof(text), "back to version %s in %.40s; reboot to run it", version,
-                view.target_slot);
-    else
-        snprintf(text, sizeof(text), "what waited for the reboot is withdrawn; version %s stays",
-                version);
+    if (engine_proxy_read_text(reply, version, sizeof(version)) < 0 ||
+            engine_proxy_read_text(reply, text, sizeof(text)) < 0) {
+        error_say(&error, 0, "update-engine's answer cannot be read");
+        return client_complain(CLIENT_FAILED, &error);
+    }
     if (options->is_json)
         print_json_result(BUS_RESULT_DONE, 0, text);
     else

@@ -22,9 +22,10 @@
  *   UpdateWithFlags(t flags) -> ()  the same; flags: BUS_FLAG_*
  *   Install(s source) -> ()         a local file (absolute path) or an http(s) URL
  *   InstallWithFlags(s source, t flags) -> ()
- *   Rollback() -> (s version)       verifies the other slot, then flips to it; where an update
+ *   Rollback() -> (s version, s text)
+ *                                   verifies the other slot, then flips to it; where an update
  *                                   waits for its reboot, that is withdrawn and the running
- *                                   version stays
+ *                                   version stays. Which of them, text says in words
  *   Cancel() -> ()                  ends what is under way; an error when nothing is
  *   Reload() -> ()                  reads the configuration again; an error names what is wrong
  *   GetSlots() -> a(sssuubbb)       label, version ("" unknown), product, priority, tries,

@@ -253,7 +253,7 @@ const sd_bus_vtable engine_bus_flipside_vtable[] = {
         SD_BUS_METHOD("UpdateWithFlags", "t", "", method_update, 0),
         SD_BUS_METHOD("Install", "s", "", method_install, 0),
         SD_BUS_METHOD("InstallWithFlags", "st", "", method_install, 0),
-        SD_BUS_METHOD("Rollback", "", "s", method_rollback, 0),
+        SD_BUS_METHOD("Rollback", "", "ss", method_rollback, 0),
         SD_BUS_METHOD("Cancel", "", "", method_cancel, 0),
         SD_BUS_METHOD("Reload", "", "", method_reload, 0),
         SD_BUS_METHOD("GetSlots", "", "a(sssuubbb)", method_get_slots, FREE),

@@ -95,7 +95,7 @@ static void answer_waiting(EngineBus *bus, const EngineOutcome *outcome)
     else if (sd_bus_message_is_method_call(call, NULL, "Check"))
         r = answer_check(call, outcome);
     else if (sd_bus_message_is_method_call(call, NULL, "Rollback"))
-        r = sd_bus_reply_method_return(call, "s", outcome->version);
+        r = sd_bus_reply_method_return(call, "ss", outcome->version, outcome->text);
     else
         r = sd_bus_reply_method_return(call, "");
     if (r < 0)

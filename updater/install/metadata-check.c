@@ -21,8 +21,8 @@ static UpdateError check_version(
         return UPDATE_OK;
     if (!rules->allow_downgrade && version_compare(manifest->version, rules->running_version) < 0) {
         return error_say(error, UPDATE_ERROR_DOWNGRADE,
-                "the payload's version %s is older than the running %s: allow the downgrade if "
-                "it is meant",
+                "the payload's version %s is older than the running %s; if it is meant, say "
+                "--allow-downgrade or ALLOW_DOWNGRADE=yes",
                 manifest->version, rules->running_version);
     }
     if (manifest->min_version[0] != '\0' &&
