@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "updater/engine/slot-task.h"
 
-#include <fcntl.h>
 #include <string.h>
 
-#include "common/fd-io.h"
 #include "partitions/slot-disk.h"
 #include "updater/engine/thread-job.h"
-
-#define PIECE_BYTES (1024 * 1024)
+#include "updater/install/slot-reader.h"
 
 struct SlotTask {
     ThreadJob *job;
@@ -37,28 +34,6 @@ static int open_slot(SlotTask *task, bool writable, SlotDisk **ret_disk, size_t 
     return 0;
 }
 
-static int hash_pieces(SlotTask *task, int fd, uint64_t offset_bytes, Sha256Stream *stream,
-        const atomic_bool *is_cancelled)
-{
-    _cleanup_free_ uint8_t *piece = malloc(PIECE_BYTES);
-    if (!piece)
-        return -ENOMEM;
-    for (uint64_t done = 0; done < task->content.size_bytes;) {
-        if (atomic_load(is_cancelled))
-            return error_say(&task->error, -ECANCELED, "cancelled");
-        size_t n = (size_t)MIN(task->content.size_bytes - done, (uint64_t)PIECE_BYTES);
-        int r = fd_pread_full(fd, piece, n, offset_bytes + done);
-        if (r < 0)
-            return error_say(&task->error, r, "cannot read slot %s: %s", task->label, strerror(-r));
-        sha256_stream_add(stream, piece, n);
-        /* What was read once is not worth the memory (promise 10). */
-        posix_fadvise(fd, (off_t)(offset_bytes + done), (off_t)n, POSIX_FADV_DONTNEED);
-        done += n;
-        atomic_store(&task->n_bytes_done, done);
-    }
-    return 0;
-}
-
 static int record(SlotTask *task, const atomic_bool *is_cancelled)
 {
     _cleanup_(slot_disk_freep) SlotDisk *disk = NULL;
@@ -69,16 +44,17 @@ static int record(SlotTask *task, const atomic_bool *is_cancelled)
     task->content.size_bytes = slot_disk_slots(disk, &n_slots)[slot].size_bytes;
     _cleanup_close_ int fd = -1;
     uint64_t offset_bytes;
-    r = slot_disk_open_slot(disk, slot, O_RDONLY | O_CLOEXEC, &fd, &offset_bytes, &task->error);
+    r = slot_reader_open(disk, slot, &fd, &offset_bytes, &task->error);
     if (r < 0)
         return r;
     _cleanup_(sha256_stream_freep) Sha256Stream *stream = NULL;
     r = sha256_stream_new(&stream);
     if (r < 0)
         return r;
-    r = hash_pieces(task, fd, offset_bytes, stream, is_cancelled);
+    r = slot_reader_hash(fd, offset_bytes, task->content.size_bytes, stream, &task->n_bytes_done,
+            is_cancelled);
     if (r < 0)
-        return r;
+        return error_say(&task->error, r, "cannot read slot %s: %s", task->label, strerror(-r));
     sha256_stream_finish(stream, &task->content.sha256);
     return 0;
 }
