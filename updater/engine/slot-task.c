@@ -51,8 +51,8 @@ static int record(SlotTask *task, const atomic_bool *is_cancelled)
     r = sha256_stream_new(&stream);
     if (r < 0)
         return r;
-    r = slot_reader_hash(fd, offset_bytes, task->content.size_bytes, stream, &task->n_bytes_done,
-            is_cancelled);
+    r = slot_reader_hash(
+            fd, offset_bytes, task->content.size_bytes, stream, &task->n_bytes_done, is_cancelled);
     if (r < 0)
         return error_say(&task->error, r, "cannot read slot %s: %s", task->label, strerror(-r));
     sha256_stream_finish(stream, &task->content.sha256);
