@@ -13,7 +13,7 @@ typedef struct {
 } ErrorText;
 
 /* Says the line (cut at the end of the buffer) and gives r back, so that
- * `return error_say(error, -EINVAL, "...")` reads well. error may be NULL. Control characters and
- * what is not UTF-8 in the result, which may quote hostile input, are replaced by '?', so that it
- * can go to a terminal, the journal and D-Bus as it is. */
+ * `return error_say(error, -EINVAL, "...")` reads well. error may be NULL. The result,
+ * which may quote hostile input, goes through printable_clean(), so that it can go to a terminal,
+ * the journal and D-Bus as it is. */
 int error_say(ErrorText *error, int r, const char *format, ...) _printf_(3, 4);

@@ -15,6 +15,7 @@
 #include <systemd/sd-journal.h>
 
 #include "common/fd-io.h"
+#include "common/printable.h"
 
 #define MAX_LINE_CHARS 2047
 #define MAX_FIELDS 16
@@ -87,9 +88,9 @@ static void write_line(
 
     char line[MAX_LINE_CHARS + 2];
     vsnprintf(line, MAX_LINE_CHARS + 1, format, arguments);
-    for (char *c = line; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = *c == '\t' ? ' ' : '?';
+    for (char *c = strchr(line, '\t'); c; c = strchr(c, '\t'))
+        *c = ' ';
+    printable_clean(line);
 
     if (!stderr_is_journal() || send_to_journal(level, fields, line) < 0) {
         size_t n_chars = strlen(line);

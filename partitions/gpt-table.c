@@ -230,7 +230,7 @@ void gpt_entry_set_attributes(
 static bool is_printable(uint32_t c)
 {
     if (c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0xd800 && c < 0xe000) ||
-            (c & 0xfffe) == 0xfffe)
+            (c >= 0xfdd0 && c < 0xfdf0) || (c & 0xfffe) == 0xfffe)
         return false;
     return !(c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) ||
              (c >= 0x2066 && c <= 0x2069) || c == 0xfeff);

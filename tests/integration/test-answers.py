@@ -48,6 +48,12 @@ class Answers(MachineTest):
     def test_no_xml_at_all(self):
         self.refuse(b"<!doctype html><p>It works!<br>", XML, ENTITY, RESPONSE)
 
+    def test_an_error_that_quotes_what_no_bus_carries(self):
+        # XML names may hold U+1FFFE, and the parser's message quotes them; libsystemd refuses to
+        # send a text with it, and then nobody would hear of the error.
+        line = self.refuse('<response protocol="3.0"><a\U0001fffe></b></response>'.encode(), XML)
+        self.assertIn("????", line)
+
     def test_no_manifest(self):
         text = self.good()
         start, end = text.index("<manifest"), text.index("</manifest>") + len("</manifest>")

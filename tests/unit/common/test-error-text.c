@@ -21,6 +21,10 @@ START_TEST(hostile_text_becomes_one_harmless_line)
     ErrorText error = {""};
     error_say(&error, 0, "a\nb\t\x1b[2J\x7f \xff\xc3x R\xc3\xa4um");
     ck_assert_str_eq(error.line, "a?b??[2J? ??x R\xc3\xa4um");
+    error_say(&error, 0,
+            "csi \xc2\x9b"
+            "2J, no character \xf0\x9f\xbf\xbe");
+    ck_assert_str_eq(error.line, "csi ??2J, no character ????");
 }
 END_TEST
 

@@ -23,6 +23,9 @@ static const struct {
         {"surrogate \xed\xa0\x80", "surrogate ???"},
         {"too large \xf4\x90\x80\x80 \xff", "too large ???? ?"},
         {"latin1 \xfc.", "latin1 ?."},
+        {"no character \xef\xb7\x90 \xef\xbf\xbe \xf0\x9f\xbf\xbe", "no character ??? ??? ????"},
+        {"lines \xe2\x80\xa8 \xe2\x80\xa9", "lines ??? ???"},
+        {"turned \xe2\x80\xae \xe2\x81\xa6 \xef\xbb\xbf", "turned ??? ??? ???"},
 };
 
 START_TEST(only_printable_utf8_is_left)
