@@ -12,7 +12,6 @@
 
 #include <inttypes.h>
 #include <string.h>
-#include <strings.h>
 
 #include "common/clock.h"
 #include "common/http-options.h"
@@ -189,11 +188,12 @@ static void run(HttpRequest *request)
     finish(request);
 }
 
-/* Credentials go to the first URL's host alone, and over https alone. */
+/* Credentials go to the first URL's server alone, and over https alone: another port of its host may
+ * be somebody else's. */
 static void use_url(HttpRequest *request, const char *text, const HttpUrl *url)
 {
     CURL *easy = request->transfer.easy;
-    bool is_trusted = url->is_https && strcasecmp(url->host, request->first_url.host) == 0;
+    bool is_trusted = url->is_https && http_url_is_same_origin(url, &request->first_url);
     request->is_https = url->is_https;
     if (curl_easy_setopt(easy, CURLOPT_URL, text) != CURLE_OK ||
             curl_easy_setopt(easy, CURLOPT_USERNAME, is_trusted ? request->user : NULL) !=
@@ -220,12 +220,13 @@ static void follow(HttpRequest *request)
         say(request, HTTP_BAD_REDIRECT,
                 "the server redirects to what is no http or https address: "
                 "%.200s",
-                target);
+                http_url_show(target).text);
     else if (request->is_https && !url.is_https)
-        say(request, HTTP_BAD_REDIRECT, "the server redirects from https to http: %.200s", target);
+        say(request, HTTP_BAD_REDIRECT, "the server redirects from https to http: %.200s",
+                http_url_show(target).text);
     else if (request->n_redirects++ >= request->limits.max_redirects)
         say(request, HTTP_BAD_REDIRECT, "the server redirects more than %u times, last to %.200s",
-                request->limits.max_redirects, target);
+                request->limits.max_redirects, http_url_show(target).text);
     else
         use_url(request, target, &url);
     if (request->has_result) {
@@ -337,7 +338,8 @@ static int take_first_url(HttpRequest *request, const char *text)
         use_url(request, text, &request->first_url);
         return request->has_result ? -ENOMEM : 0;
     }
-    say(request, HTTP_BAD_URL, "this is no http:// or https:// address: %.200s", text);
+    say(request, HTTP_BAD_URL, "this is no http:// or https:// address: %.200s",
+            http_url_show(text).text);
     finish(request);
     return 0;
 }

@@ -25,7 +25,7 @@ struct HttpRequest {
     struct curl_slist *headers;
     char *user;
     char *password;
-    HttpUrl first_url; /* its host is the only one that is told user and password */
+    HttpUrl first_url; /* its server is the only one that is told user and password */
     bool is_https;     /* the URL under way */
     sd_event_source *defer;
     sd_event_source *stall_timer;

@@ -2,6 +2,9 @@
 #include "common/http-url.h"
 
 #include <curl/curl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -55,13 +58,16 @@ int http_url_parse(const char *text, HttpUrl *ret_url)
     if (curl_url_get(url, CURLUPART_HOST, &host, 0) != CURLUE_OK || host[0] == '\0')
         return -EINVAL;
 
-    char *copy = strdup(host);
+    _cleanup_(curl_freep) char *port = NULL;
+    code = curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT);
+    char *copy = code == CURLUE_OK ? strdup(host) : NULL;
     if (!copy)
         return -ENOMEM;
     *ret_url = (HttpUrl){
             .is_https = is_https,
             .has_credentials = has_part(url, CURLUPART_USER) || has_part(url, CURLUPART_PASSWORD),
             .host = copy,
+            .port = (unsigned)strtoul(port, NULL, 10), /* checked by libcurl */
     };
     return 0;
 }
@@ -70,4 +76,36 @@ void http_url_done(HttpUrl *url)
 {
     free(url->host);
     url->host = NULL;
+}
+
+bool http_url_is_same_origin(const HttpUrl *a, const HttpUrl *b)
+{
+    return a->is_https == b->is_https && strcasecmp(a->host, b->host) == 0 && a->port == b->port;
+}
+
+/* Where in text the part begins that may be shown: behind the `@` that ends user and password, or
+ * at host when there are none. What is no URL could have them anywhere before its last `@`. */
+static const char *find_shown(const char *text, const char *host)
+{
+    HttpUrl url;
+    size_t n_chars = strlen(host);
+    if (http_url_parse(text, &url) == 0) {
+        http_url_done(&url);
+        n_chars = strcspn(host, "/?#");
+    }
+    const char *at = memrchr(host, '@', n_chars);
+    return at ? at + 1 : host;
+}
+
+HttpUrlShown http_url_show(const char *text)
+{
+    static const char scheme[] =
+            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-.";
+    const char *scheme_end = text + strspn(text, scheme);
+    const char *host = strncmp(scheme_end, "://", 3) == 0 ? scheme_end + 3 : text;
+    const char *rest = find_shown(text, host);
+    HttpUrlShown shown;
+    snprintf(shown.text, sizeof(shown.text), "%.*s%s%s", (int)MIN(host - text, INT16_MAX), text,
+            rest == host ? "" : "***@", rest);
+    return shown;
 }
