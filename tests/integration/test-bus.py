@@ -75,6 +75,19 @@ class Bus(MachineTest):
         self.assertFalse(machine.slots()["USR-B"].is_bootable)
         self.assertEqual(machine.phase(), "idle")
 
+    def test_a_password_in_a_url_is_shown_nowhere(self):
+        machine = self.machine()
+        machine.configure(SERVER="http://user:secret@127.0.0.1:9/v1/update/")
+        machine.start_engine()
+        self.assertEqual(machine.property("Server"), "http://***@127.0.0.1:9/v1/update/")
+        machine.call("com.coreos.update1.Flipside.Reload")
+        machine.flipside("update", check=False)
+        self.assertIn("***@", machine.flipside("status").stdout)
+        refused = machine.flipside("install", "https://user:secret@127.0.0.1:9/p", check=False)
+        self.assertIn("DOWNLOAD_PASSWORD", refused.stderr)
+        for path in (machine.log, *machine.state.iterdir()):
+            self.assertNotIn(b"secret", path.read_bytes(), path)
+
     def test_cancel(self):
         machine, server = self.machine(), self.server()
         machine.configure(SERVER=server.omaha_url)

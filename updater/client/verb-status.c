@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "common/clock.h"
+#include "common/http-url.h"
 #include "common/printable.h"
 #include "partitions/running-slot.h"
 #include "partitions/slot-disk.h"
@@ -60,7 +61,8 @@ static void read_config(const ClientOptions *options, EngineView *view)
         return;
     }
     copy_text(view->channel, sizeof(view->channel), config->group);
-    copy_text(view->server, sizeof(view->server), config->server ? config->server : "");
+    copy_text(view->server, sizeof(view->server),
+            config->server ? http_url_show(config->server).text : "");
     copy_text(view->product, sizeof(view->product), config->product);
     copy_text(view->version, sizeof(view->version), config->version);
 }

@@ -159,7 +159,8 @@ static const ConfigKey keys[] = {
                 .name = "DOWNLOAD_USER",
                 .wants = "a user name in UTF-8 (256 bytes at most)",
                 .help = "For servers of payloads that want a user. Only told to the payload's own "
-                        "host, and only over https.",
+                        "server and only over https; where the payload is one that SERVER offers, "
+                        "only when SERVER is https, too.",
                 .read = read_text_or_none,
                 .offset = offsetof(Config, download_user),
         },
@@ -304,8 +305,8 @@ int config_key_read(const ConfigKey *key, const char *value, const char *place, 
     if (key->is_secret)
         return error_say(
                 error, r, "%s%s: this value will not do; write %s", place, key->name, key->wants);
-    return error_say(
-            error, r, "%s%s=%.64s will not do; write %s", place, key->name, value, key->wants);
+    return error_say(error, r, "%s%s=%.64s will not do; write %s", place, key->name,
+            key->read == read_server ? http_url_show(value).text : value, key->wants);
 }
 
 int config_key_say_unknown(const char *name, const char *place, ErrorText *error)

@@ -162,6 +162,7 @@ static void on_checked(OmahaExchange *exchange, const OmahaOutcome *outcome, voi
 void engine_start_check(Engine *engine, const EngineRequest *request)
 {
     engine_begin(engine, request, ENGINE_CHECKING);
+    engine->may_offer_name_hosts = offer_may_name_hosts(engine->config->server);
     /* Events that are on their way by themselves would be sent twice. */
     size_t n_events = 0;
     const OmahaEvent *events = event_outbox_peek(engine->outbox, &n_events);

@@ -33,6 +33,7 @@ int engine_load_config(Engine *engine, ErrorText *error)
     }
     config_free(engine->config);
     engine->config = config;
+    engine->server_shown = http_url_show(config->server ? config->server : "");
     if (engine->has_config_error) {
         /* It was about the file alone, which is good now. */
         engine->has_config_error = false;

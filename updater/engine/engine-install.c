@@ -228,6 +228,21 @@ static const InstallHandlers handlers = {
         .on_done = on_installed,
 };
 
+/* Who typed a URL means its host; what an offer names is to be trusted first. */
+static void set_credentials(InstallOptions *options, const Engine *engine)
+{
+    const Config *config = engine->config;
+    if (engine->offer && !engine->may_offer_name_hosts) {
+        if (config->download_user)
+            log_warning("DOWNLOAD_USER is not used: %s is not https, so anybody on the way could "
+                        "name a host that is told the password",
+                    engine->server_shown.text);
+        return;
+    }
+    options->user = config->download_user;
+    options->password = config->download_password;
+}
+
 static void set_source(InstallOptions *options, Engine *engine, const OmahaResponse *offer,
         const char **source_url)
 {
@@ -267,8 +282,6 @@ void engine_start_install(Engine *engine, const OmahaResponse *offer)
             .disk_path = engine->disk_path,
             .running_label = engine->running_label[0] ? engine->running_label : NULL,
             .target_label = engine->target_label[0] ? engine->target_label : NULL,
-            .user = config->download_user,
-            .password = config->download_password,
             .key_dir = engine->key_dir,
             .product = config->product,
             .running_version = config->version,
@@ -277,6 +290,7 @@ void engine_start_install(Engine *engine, const OmahaResponse *offer)
             .state_fd = engine->state_fd,
     };
     set_source(&options, engine, offer, &source_url);
+    set_credentials(&options, engine);
     if (engine->phase != ENGINE_STARTING)
         engine_set_phase(engine, ENGINE_STARTING);
     int r = install_new(engine->event, engine->http, &options, &handlers, engine, &engine->install);

@@ -14,6 +14,7 @@
  *   engine-status.c                       what can be shown */
 
 #include "common/http-client.h"
+#include "common/http-url.h"
 #include "updater/config/config.h"
 #include "updater/engine/engine-status.h"
 #include "updater/engine/history.h"
@@ -47,8 +48,9 @@ struct Engine {
     int lock_fd;
 
     HttpClient *http;
-    Config *config;        /* the last good one; NULL before there was one */
-    bool has_config_error; /* last_error is of update.conf */
+    Config *config;            /* the last good one; NULL before there was one */
+    HttpUrlShown server_shown; /* config's server, as anybody may see it */
+    bool has_config_error;     /* last_error is of update.conf */
     SystemIdentity identity;
     EngineState *state;
     EventOutbox *outbox;
@@ -69,6 +71,7 @@ struct Engine {
     size_t n_events_sent;    /* of the outbox, with the check */
     unsigned n_resume_failures;
     const OmahaResponse *offer; /* inside exchange */
+    bool may_offer_name_hosts;  /* offer_may_name_hosts() of the server that was asked */
     Install *install;
     SlotTask *slot_task;   /* of a rollback or reset */
     bool has_warned;       /* of what does not stop the install */

@@ -39,6 +39,15 @@ EngineAnswer engine_update(Engine *engine, bool allows_downgrade, ErrorText *err
     return answer;
 }
 
+static bool has_credentials(const char *text)
+{
+    HttpUrl url;
+    if (http_url_parse(text, &url) < 0)
+        return strchr(text, '@'); /* it will be refused, and might be quoted */
+    http_url_done(&url);
+    return url.has_credentials;
+}
+
 EngineAnswer engine_install(
         Engine *engine, const char *source, bool allows_downgrade, ErrorText *error)
 {
@@ -51,6 +60,11 @@ EngineAnswer engine_install(
     if (source[0] != '/' && !is_url)
         return error_say(error, ENGINE_REFUSED,
                 "'%s' is neither an absolute path nor an http:// or https:// URL", source);
+    if (is_url && has_credentials(source))
+        return error_say(error, ENGINE_REFUSED,
+                "a URL with a password in it would be shown and kept in the open; set "
+                "DOWNLOAD_USER and DOWNLOAD_PASSWORD in /etc/%s/update.conf",
+                FLIPSIDE_OS);
     if (strlen(source) >= sizeof(request.source))
         return error_say(error, ENGINE_REFUSED, "the source is longer than %zu bytes",
                 sizeof(request.source) - 1);
@@ -103,7 +117,7 @@ int engine_reload(Engine *engine, ErrorText *error)
     int r = engine_load_config(engine, error);
     if (r == 0)
         log_info("configuration read again: channel %s, server %s", engine->config->group,
-                engine->config->server ? engine->config->server : "none");
+                engine->config->server ? engine->server_shown.text : "none");
     engine->observer->on_status(engine->userdata);
     return r;
 }

@@ -63,7 +63,7 @@ EngineStatus engine_status(const Engine *engine)
                                                : engine->progress.n_bytes_total,
             .n_bytes_fetched = engine->progress.n_bytes_fetched,
             .channel = config ? config->group : "",
-            .server = config && config->server ? config->server : "",
+            .server = engine->server_shown.text,
             .product = config ? config->product : "",
             .version = config ? config->version : "",
             .new_version = engine->new_version[0] ? engine->new_version

@@ -3,7 +3,17 @@
 
 #include <string.h>
 
+#include "common/http-url.h"
 #include "updater/omaha/version-order.h"
+
+bool offer_may_name_hosts(const char *server_url)
+{
+    HttpUrl url;
+    if (http_url_parse(server_url, &url) < 0)
+        return false;
+    http_url_done(&url);
+    return url.is_https;
+}
 
 /* error_say() hands the decision back. */
 

@@ -29,6 +29,10 @@ typedef struct {
     uint64_t now_sec; /* CLOCK_REALTIME */
 } OfferContext;
 
+/* Whether the answers of this server may say which hosts are told DOWNLOAD_USER and its password:
+ * over http anybody on the way could name a host of their own. */
+bool offer_may_name_hosts(const char *server_url);
+
 /* state's policy must be bound to the response (download-policy.h) when it offers an update.
  * text says the decision in one line for a person. */
 OfferDecision offer_decide(const OmahaResponse *response, const EngineState *state,

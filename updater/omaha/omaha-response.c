@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "common/hex.h"
+#include "common/http-url.h"
 #include "updater/omaha/omaha-app.h"
 #include "updater/omaha/version-order.h"
 
@@ -207,7 +208,7 @@ static UpdateError read_urls(const OmahaApp *app, OmahaResponse *response, Error
         if (!codebase_is_usable(base))
             return error_say(error, UPDATE_ERROR_RESPONSE,
                     "the update server offers \"%.80s\", which is no http:// or https:// URL",
-                    base);
+                    http_url_show(base).text);
         const char *slash = base[strlen(base) - 1] == '/' ? "" : "/";
         if (asprintf(&urls[i], "%s%s%s", base, slash, response->packages[0].name) < 0) {
             urls[i] = NULL;

@@ -181,6 +181,8 @@ START_TEST(a_password_is_not_shown)
 {
     Config *config = NULL;
     ErrorText error = {""};
+    ck_assert_int_eq(parse("SERVER=https:/u:geheim@host/", "", "", &config, &error), -EINVAL);
+    ck_assert_ptr_null(strstr(error.line, "geheim"));
     ck_assert_int_eq(parse("DOWNLOAD_PASSWORD=geheim\xff", "", "", &config, &error), -EINVAL);
     ck_assert_ptr_null(strstr(error.line, "geheim"));
 }

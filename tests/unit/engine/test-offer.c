@@ -114,6 +114,15 @@ START_TEST(what_keeps_failing_is_left_alone_for_a_while)
 }
 END_TEST
 
+START_TEST(only_an_answer_over_https_names_hosts)
+{
+    ck_assert(offer_may_name_hosts("https://updates.example.org/v1/update/"));
+    ck_assert(!offer_may_name_hosts("http://updates.example.org/v1/update/"));
+    ck_assert(!offer_may_name_hosts("http://https://updates.example.org/"));
+    ck_assert(!offer_may_name_hosts(""));
+}
+END_TEST
+
 Suite *unit_suite(void)
 {
     Suite *suite = suite_create("offer");
@@ -125,5 +134,6 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, what_failed_needs_a_person);
     tcase_add_test(tcase, what_is_older_needs_permission);
     tcase_add_test(tcase, what_keeps_failing_is_left_alone_for_a_while);
+    tcase_add_test(tcase, only_an_answer_over_https_names_hosts);
     return suite;
 }
