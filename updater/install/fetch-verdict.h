@@ -21,7 +21,7 @@ typedef enum {
 
 /* What is expected of an answer; all text is borrowed. */
 typedef struct {
-    const char *url;      /* for messages */
+    const char *url;      /* for messages, as http_url_show() gives it */
     uint64_t first_bytes; /* asked for from here on */
     uint64_t end_bytes;   /* FETCH_END_OF_FILE: whatever there is */
     uint64_t total_bytes; /* of the file; 0: not known */

@@ -22,6 +22,7 @@
 
 #include "common/backoff.h"
 #include "common/clock.h"
+#include "common/http-url.h"
 
 #define MAX_FAILURES_DEFAULT 10
 #define RETRY_DELAY_DEFAULT_USEC (2 * USEC_PER_SEC)
@@ -88,8 +89,9 @@ static void remember_etag(Fetch *fetch, const char *etag)
 
 static void judge_head(Fetch *fetch, const HttpHead *head)
 {
+    const HttpUrlShown shown = http_url_show(current_url(fetch));
     const FetchExpectation expected = {
-            .url = current_url(fetch),
+            .url = shown.text,
             .first_bytes = fetch->first_bytes,
             .end_bytes = fetch->end_bytes,
             .total_bytes = fetch->total_bytes,
@@ -198,6 +200,8 @@ static void begin_request(Fetch *fetch)
             .range_last = is_bounded ? fetch->end_bytes - 1 : UINT64_MAX,
             .user = fetch->options->user,
             .password = fetch->options->password,
+            .limits = {.stall_timeout_usec = fetch->options->stall_timeout_usec,
+                    .stall_bytes_per_second = FETCH_MIN_BYTES_PER_SECOND},
     };
     if (options.has_range && fetch->etag[0] != '\0')
         options.if_range = fetch->etag;
@@ -260,8 +264,8 @@ static void judge_end(Fetch *fetch, HttpResult result, const char *error)
     case HTTP_DONE:
         if (fetch->at_bytes == fetch->total_bytes && fetch->end_bytes == FETCH_END_OF_FILE)
             return;
-        error_say(&fetch->error, 0, "%s ended after %" PRIu64 " bytes", current_url(fetch),
-                fetch->at_bytes);
+        error_say(&fetch->error, 0, "%s ended after %" PRIu64 " bytes",
+                http_url_show(current_url(fetch)).text, fetch->at_bytes);
         set_fault(fetch, FETCH_TRY_AGAIN, UPDATE_ERROR_TRANSFER);
         return;
     case HTTP_BAD_URL:
@@ -277,7 +281,8 @@ static void judge_end(Fetch *fetch, HttpResult result, const char *error)
         set_fault(fetch, FETCH_TRY_AGAIN, UPDATE_ERROR_TRANSFER);
         break;
     }
-    error_say(&fetch->error, 0, "%s: %s", current_url(fetch), error ? error : "cut");
+    error_say(&fetch->error, 0, "%s: %s", http_url_show(current_url(fetch)).text,
+            error ? error : "cut");
 }
 
 static void on_request_done(HttpRequest *request, HttpResult result, const HttpHead *head,

@@ -24,7 +24,14 @@ typedef struct {
     uint64_t retry_delay_usec;     /* after a failure, doubled up to a minute; 0: 2 s */
     const char *user, *password;   /* may be NULL */
     uint64_t total_bytes;          /* of the file; 0: not known */
+    uint64_t stall_timeout_usec;   /* for the rule below; 0: a minute */
 } FetchOptions;
+
+/* A URL that brings less than this on average over stall_timeout_usec, pauses not counted, has
+ * failed: so a payload takes no longer than its size demands at this rate (four days for 300 MiB)
+ * and the failures that are allowed, and a server that lets it drip cannot keep a machine from its
+ * updates without anybody hearing of it. */
+#define FETCH_MIN_BYTES_PER_SECOND 1024
 
 typedef struct {
     /* The next bytes, at offset_bytes of the file. Returns how many were taken: fewer than n_bytes

@@ -27,6 +27,7 @@ struct Peer {
     FileServer *server;
     int fd;
     sd_event_source *source;
+    sd_event_source *drip_timer; /* until the next byte may go */
     char request[8192];
     size_t n_request_bytes;
     char head[1024];
@@ -45,6 +46,7 @@ static void peer_free(Peer *peer)
         link = &(*link)->next;
     *link = peer->next;
     sd_event_source_disable_unref(peer->source);
+    sd_event_source_disable_unref(peer->drip_timer);
     close(peer->fd);
     free(peer);
 }
@@ -123,11 +125,28 @@ static bool receive(Peer *peer)
     return true;
 }
 
+static int on_drip(sd_event_source *source, uint64_t now_usec, void *userdata)
+{
+    (void)now_usec;
+    Peer *peer = userdata;
+    peer->drip_timer = sd_event_source_disable_unref(source);
+    sd_event_source_set_io_events(peer->source, EPOLLIN | EPOLLOUT);
+    return 0;
+}
+
+static void wait_for_drip(Peer *peer)
+{
+    ck_assert_int_eq(sd_event_add_time_relative(peer->server->loop->event, &peer->drip_timer,
+                             CLOCK_MONOTONIC, peer->server->drip_usec, 1, on_drip, peer),
+            0);
+}
+
 /* false: the connection ended. */
 static bool send_some(Peer *peer)
 {
     const uint8_t *data = peer->n_head_bytes ? (uint8_t *)peer->head + peer->head_at : peer->body;
-    size_t n_bytes = peer->n_head_bytes ? peer->n_head_bytes : MIN(peer->n_body_bytes, 65536u);
+    size_t n_most = peer->server->drip_usec ? 1 : 65536;
+    size_t n_bytes = peer->n_head_bytes ? peer->n_head_bytes : MIN(peer->n_body_bytes, n_most);
     ssize_t n = send(peer->fd, data, n_bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (n < 0)
         return errno == EAGAIN;
@@ -138,13 +157,15 @@ static bool send_some(Peer *peer)
         peer->body += n;
         peer->n_body_bytes -= (size_t)n;
         peer->server->n_sent_bytes += (uint64_t)n;
+        if (peer->server->drip_usec)
+            wait_for_drip(peer);
     }
     return true;
 }
 
 static bool is_sending(const Peer *peer)
 {
-    return peer->n_head_bytes > 0 || peer->n_body_bytes > 0;
+    return !peer->drip_timer && (peer->n_head_bytes > 0 || peer->n_body_bytes > 0);
 }
 
 static int on_peer(sd_event_source *source, int fd, uint32_t events, void *userdata)

@@ -24,6 +24,7 @@ typedef struct {
     size_t n_cut_bytes;     /* the connection ends after so much of a body; 0: never */
     unsigned n_cuts;        /* so many answers are cut; further ones are whole */
     uint64_t n_extra_bytes; /* that Content-Length and Content-Range add to the file's size */
+    uint64_t drip_usec;     /* a body's bytes go one by one, so far apart; 0: all at once */
     uint64_t range_shift;   /* Content-Range says a first byte that is so much too large */
 
     /* What was seen. */

@@ -392,6 +392,34 @@ START_TEST(freed_under_way)
 }
 END_TEST
 
+START_TEST(drip_is_a_failure)
+{
+    first.drip_usec = 5000; /* 200 bytes a second */
+    options.stall_timeout_usec = 100 * 1000;
+    options.max_failures_per_url = 1;
+    run(0, FETCH_END_OF_FILE);
+    assert_failed(UPDATE_ERROR_TRANSFER);
+    ck_assert_uint_lt(n_got, FILE_BYTES / 10);
+}
+END_TEST
+
+START_TEST(a_password_in_the_url_is_not_told)
+{
+    char url[128];
+    snprintf(url, sizeof(url), "http://user:secret@%s", urls[0] + strlen("http://"));
+    urls[0] = url;
+    options.max_failures_per_url = 1;
+    first.status = 404;
+    run(0, FETCH_END_OF_FILE);
+    assert_failed(UPDATE_ERROR_TRANSFER);
+    ck_assert_msg(!strstr(error_line, "secret"), "%s", error_line);
+    first.status = 0;
+    first.n_cut_bytes = first.n_cuts = 1;
+    run(0, FETCH_END_OF_FILE);
+    ck_assert_msg(!strstr(error_line, "secret"), "%s", error_line);
+}
+END_TEST
+
 Suite *unit_suite(void)
 {
     Suite *suite = suite_create("fetch");
@@ -417,5 +445,7 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, nobody_listens);
     tcase_add_test(tcase, owner_takes_its_time);
     tcase_add_test(tcase, freed_under_way);
+    tcase_add_test(tcase, drip_is_a_failure);
+    tcase_add_test(tcase, a_password_in_the_url_is_not_told);
     return suite;
 }
