@@ -28,13 +28,23 @@ static int open_parent(int dir_fd, const char *path, const char **ret_name)
     return fd;
 }
 
+/* A file of its own: what lies there under its name, from a writer that was killed or from somebody
+ * who wants to own or to block what we write, is not written into. */
+static int make_temporary(int folder_fd, const char *temporary)
+{
+    if (unlinkat(folder_fd, temporary, 0) < 0 && errno != ENOENT)
+        return -errno;
+    int fd = openat(
+            folder_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    return fd < 0 ? -errno : fd;
+}
+
 static int write_temporary(int folder_fd, const char *name, const char *temporary, const void *data,
         size_t n_bytes, mode_t mode)
 {
-    _cleanup_close_ int fd = openat(
-            folder_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    _cleanup_close_ int fd = make_temporary(folder_fd, temporary);
     if (fd < 0)
-        return -errno;
+        return fd;
 
     struct stat st;
     bool exists = fstatat(folder_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);

@@ -36,11 +36,15 @@ static int open_temporary(OutputFile *file, const char *name)
         file->temporary = NULL;
         return -ENOMEM;
     }
-    file->fd = open(
-            file->temporary, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, (mode_t)0666);
+    /* What lies there, from a run that was killed or from somebody else, is not written into. */
+    int r = unlink(file->temporary) < 0 && errno != ENOENT ? -errno : 0;
+    if (r == 0)
+        file->fd = open(
+                file->temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, (mode_t)0666);
     if (file->fd >= 0)
         return 0;
-    int r = -errno;
+    if (r == 0)
+        r = -errno;
     free(TAKE_PTR(file->temporary));
     return r;
 }

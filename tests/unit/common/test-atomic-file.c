@@ -50,6 +50,24 @@ START_TEST(failure_leaves_the_old_file)
 }
 END_TEST
 
+/* What somebody else may have laid under the temporary file's name is neither written nor waited
+ * for. */
+START_TEST(what_lies_in_the_way_is_not_written)
+{
+    _cleanup_close_ int folder = open(unit_temp_dir(), O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+    ck_assert_int_eq(atomic_file_write(folder, "victim", "old", 3, 0640), 0);
+    ck_assert_int_eq(linkat(folder, "victim", folder, ".a.new", 0), 0);
+    ck_assert_int_eq(atomic_file_write(folder, "a", "one", 3, 0640), 0);
+    assert_content(folder, "victim", "old");
+    ck_assert_int_eq(symlinkat("victim", folder, ".a.new"), 0);
+    ck_assert_int_eq(atomic_file_write(folder, "a", "two", 3, 0640), 0);
+    assert_content(folder, "victim", "old");
+    ck_assert_int_eq(mkfifoat(folder, ".a.new", 0600), 0);
+    ck_assert_int_eq(atomic_file_write(folder, "a", "three", 5, 0640), 0);
+    assert_content(folder, "a", "three");
+}
+END_TEST
+
 START_TEST(reading_is_bounded)
 {
     _cleanup_close_ int folder = open(unit_temp_dir(), O_DIRECTORY | O_RDONLY | O_CLOEXEC);
@@ -74,6 +92,7 @@ Suite *unit_suite(void)
     TCase *tcase = unit_case(suite, "atomic-file");
     tcase_add_test(tcase, content_is_replaced_and_mode_kept);
     tcase_add_test(tcase, failure_leaves_the_old_file);
+    tcase_add_test(tcase, what_lies_in_the_way_is_not_written);
     tcase_add_test(tcase, reading_is_bounded);
     return suite;
 }
