@@ -11,11 +11,8 @@
 #include <unistd.h>
 
 #define _cleanup_(f) __attribute__((cleanup(f)))
-#define _const_ __attribute__((const))
-#define _pure_ __attribute__((pure))
 #define _printf_(a, b) __attribute__((format(printf, a, b)))
 #define _unused_ __attribute__((unused))
-#define _must_check_ __attribute__((warn_unused_result))
 
 /* Defines `func##p(type *)` that calls func(type) unless the value is NULL. */
 #define DEFINE_CLEANUP(type, func)      \

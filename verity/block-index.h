@@ -10,7 +10,6 @@
 #include <stdint.h>
 
 #include "common/sha256.h"
-#include "verity/hash-tree.h"
 
 #define BLOCK_INDEX_ENTRY_BYTES 8
 
@@ -19,8 +18,3 @@ void block_index_fill(const Sha256 *digests, size_t n_digests, uint8_t *ret_inde
 
 /* Whether the digest begins as entry i of index (which holds more than i entries) says. */
 bool block_index_matches(const uint8_t *index, uint64_t i, const Sha256 *digest);
-
-/* Reads the data region and makes its whole index: n_data_blocks * 8 bytes, new. Blocks.
- * Errors: -EINVAL, -ENOMEM, -ECANCELED, errno of read. */
-int block_index_build(const VerityParameters *parameters, VerityRegion data, const VerityRun *run,
-        uint8_t **ret_index, size_t *ret_n_bytes);

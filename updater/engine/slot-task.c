@@ -131,11 +131,6 @@ void slot_task_free(SlotTask *task)
     free(task);
 }
 
-SlotTaskKind slot_task_kind(const SlotTask *task)
-{
-    return task->kind;
-}
-
 const SlotContent *slot_task_content(const SlotTask *task)
 {
     return &task->content;

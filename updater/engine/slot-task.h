@@ -38,8 +38,6 @@ int slot_task_new(sd_event *event, const SlotTaskOptions *options,
 void slot_task_free(SlotTask *task);
 DEFINE_CLEANUP(SlotTask *, slot_task_free);
 
-SlotTaskKind slot_task_kind(const SlotTask *task);
-
 /* The content that was proven or recorded, inside task; only when it has ended well. */
 const SlotContent *slot_task_content(const SlotTask *task);
 

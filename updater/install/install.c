@@ -85,18 +85,6 @@ struct Install {
     bool is_forgotten; /* ENDING: what could be resumed was removed */
 };
 
-const char *install_phase_text(InstallPhase phase)
-{
-    static const char *const texts[] = {
-            [INSTALL_STARTING] = "starting",
-            [INSTALL_PREPARING] = "preparing",
-            [INSTALL_DOWNLOADING] = "downloading",
-            [INSTALL_VERIFYING] = "verifying",
-            [INSTALL_COMMITTING] = "committing",
-    };
-    return (size_t)phase < ELEMENTS(texts) ? texts[phase] : "unknown";
-}
-
 /* --- progress ---------------------------------------------------------------------------- */
 
 static uint64_t n_bytes_fetched(const Install *install)

@@ -26,13 +26,10 @@ typedef enum {
     INSTALL_COMMITTING,  /* the flip */
 } InstallPhase;
 
-/* "starting", "preparing", "downloading", "verifying", "committing"; static. */
-const char *install_phase_text(InstallPhase phase);
-
 typedef struct {
     InstallPhase phase;
-    uint64_t
-            n_bytes_done; /* of the payload in STARTING and DOWNLOADING, of the slot in VERIFYING */
+    /* Of the payload in STARTING and DOWNLOADING, of the slot in VERIFYING. */
+    uint64_t n_bytes_done;
     uint64_t n_bytes_total;   /* 0 while unknown */
     uint64_t n_bytes_fetched; /* over the network or out of the file, in this run */
     const char *version;      /* of the payload; "" before the manifest is known */

@@ -76,11 +76,6 @@ bool download_policy_bind(DownloadPolicy *policy, const OmahaResponse *offer)
     return true;
 }
 
-const char *download_policy_url(const DownloadPolicy *policy, const OmahaResponse *offer)
-{
-    return offer->urls[policy->url_index < offer->n_urls ? policy->url_index : 0];
-}
-
 uint64_t download_policy_wait_sec(const DownloadPolicy *policy, const OmahaResponse *offer,
         bool is_interactive, uint64_t now_sec)
 {

@@ -38,9 +38,6 @@ DownloadFault download_fault_of(UpdateError error);
  * everything begins anew. */
 bool download_policy_bind(DownloadPolicy *policy, const OmahaResponse *offer);
 
-/* The URL to use now; inside offer. */
-const char *download_policy_url(const DownloadPolicy *policy, const OmahaResponse *offer);
-
 /* How many seconds this offer must be left alone; 0: go ahead. Always 0 when the server disables
  * the back-off, for a person's own request, and when the expiry lies further ahead than any
  * back-off can (the clock was set back). */

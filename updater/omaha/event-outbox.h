@@ -37,7 +37,6 @@ int event_outbox_add(EventOutbox *outbox, const OmahaEvent *event, ErrorText *er
 const OmahaEvent *event_outbox_peek(const EventOutbox *outbox, size_t *ret_n_events);
 
 /* The server has taken the first n_events of the last peek (more than wait: all). Call it before
- * any other change. Errors: errno of writing with `error`; they are gone from memory all the same. */
+ * any other change. Errors, with error: errno of writing; they are gone from memory all the
+ * same. */
 int event_outbox_delivered(EventOutbox *outbox, size_t n_events, ErrorText *error);
-
-size_t event_outbox_count(const EventOutbox *outbox);

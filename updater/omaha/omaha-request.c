@@ -166,8 +166,3 @@ int omaha_request_events(
 {
     return write_request(identity, "", events, n_events, ret_xml);
 }
-
-int omaha_request_ping(const OmahaIdentity *identity, char **ret_xml)
-{
-    return write_request(identity, "        <ping active=\"1\"></ping>\n", NULL, 0, ret_xml);
-}

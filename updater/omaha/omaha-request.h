@@ -52,6 +52,3 @@ int omaha_request_check(
 /* Events alone. Errors: as above. */
 int omaha_request_events(
         const OmahaIdentity *identity, const OmahaEvent *events, size_t n_events, char **ret_xml);
-
-/* A ping alone, while a reboot is pending. Errors: as above. */
-int omaha_request_ping(const OmahaIdentity *identity, char **ret_xml);

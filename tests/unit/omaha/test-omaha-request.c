@@ -23,15 +23,16 @@ static const OmahaIdentity identity_plain = {
         .architecture = "x86_64",
 };
 
-#define HEAD(source, machine_alias)                                                                          \
-    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"                                                           \
-    "<request protocol=\"3.0\" version=\"update_engine-0.4.10\" updaterversion=\"flipside-" FLIPSIDE_VERSION \
-    "\" installsource=\"" source "\" ismachine=\"1\">\n"                                                     \
-    "    <os version=\"Chateau\" platform=\"CoreOS\" sp=\"3510.2.1_x86_64\"></os>\n"                         \
-    "    <app appid=\"{e96281a6-d1af-4bde-9a0a-97b76e56dc57}\" version=\"3510.2.1\""                         \
-    " track=\"stable\" bootid=\"{965fb4c5-ad3e-4eb7-a4c2-ca0c0e31ec84}\" oem=\"azure\""                      \
-    " oemversion=\"2.9.1\" alephversion=\"3033.2.0\""                                                        \
-    " machineid=\"abce671d61774703ac7be60715220bfe\" machinealias=\"" machine_alias "\""                     \
+#define HEAD(source, machine_alias)                                                      \
+    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"                                       \
+    "<request protocol=\"3.0\" version=\"update_engine-0.4.10\""                         \
+    " updaterversion=\"flipside-" FLIPSIDE_VERSION "\" installsource=\"" source          \
+    "\" ismachine=\"1\">\n"                                                              \
+    "    <os version=\"Chateau\" platform=\"CoreOS\" sp=\"3510.2.1_x86_64\"></os>\n"     \
+    "    <app appid=\"{e96281a6-d1af-4bde-9a0a-97b76e56dc57}\" version=\"3510.2.1\""     \
+    " track=\"stable\" bootid=\"{965fb4c5-ad3e-4eb7-a4c2-ca0c0e31ec84}\" oem=\"azure\""  \
+    " oemversion=\"2.9.1\" alephversion=\"3033.2.0\""                                    \
+    " machineid=\"abce671d61774703ac7be60715220bfe\" machinealias=\"" machine_alias "\"" \
     " lang=\"en-US\" board=\"amd64-usr\" hardware_class=\"\" delta_okay=\"false\">\n"
 #define PING "        <ping active=\"1\"></ping>\n"
 #define CHECK "        <updatecheck></updatecheck>\n"
@@ -86,14 +87,6 @@ START_TEST(events_alone)
 }
 END_TEST
 
-START_TEST(ping_alone)
-{
-    _cleanup_free_ char *xml = NULL;
-    ck_assert_int_eq(omaha_request_ping(&identity_plain, &xml), 0);
-    ck_assert_str_eq(xml, HEAD("scheduler", "") PING TAIL);
-}
-END_TEST
-
 /* What Nebraska has taken is, but for the name of the program, what we send. */
 START_TEST(recorded_request_is_ours)
 {
@@ -135,7 +128,7 @@ static char *request_with_alias(const char *alias)
     OmahaIdentity identity = identity_plain;
     identity.machine_alias = alias;
     char *xml;
-    ck_assert_int_eq(omaha_request_ping(&identity, &xml), 0);
+    ck_assert_int_eq(omaha_request_events(&identity, NULL, 0, &xml), 0);
     return xml;
 }
 
@@ -146,7 +139,7 @@ START_TEST(a_quote_does_not_end_the_attribute)
     ck_assert_str_eq(xml,
             HEAD("scheduler",
                     "rack &quot;7&quot; machineid=&quot;x&quot; &lt;&amp;&gt;' &#9;&#13;&#10;.")
-                    PING TAIL);
+                    TAIL);
 }
 END_TEST
 
@@ -201,7 +194,6 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, check_in_steady_state);
     tcase_add_test(tcase, check_with_events_by_a_person);
     tcase_add_test(tcase, events_alone);
-    tcase_add_test(tcase, ping_alone);
     tcase_add_test(tcase, recorded_request_is_ours);
     tcase_add_test(tcase, a_quote_does_not_end_the_attribute);
     tcase_add_test(tcase, what_xml_cannot_carry_is_replaced);
