@@ -82,7 +82,7 @@ DEFINE_CLEANUP(HttpClient *, http_client_free);
 
 /* Starts a transfer. options and its strings are borrowed for the call; handlers is borrowed for
  * the request's life; client must outlive the request. A server that ignores a range answers with
- * 200: that is HTTP_DONE, and the caller decides by the head. A bad URL is reported through on_done.
+ * 200: that is HTTP_DONE, and the caller decides by the head. A bad URL is told through on_done.
  * Errors: -EINVAL for a header with a control character, -ENOMEM, errno of sd-event. */
 int http_request_new(HttpClient *client, const HttpRequestOptions *options,
         const HttpHandlers *handlers, void *userdata, HttpRequest **ret_request);

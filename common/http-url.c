@@ -109,3 +109,8 @@ HttpUrlShown http_url_show(const char *text)
             rest == host ? "" : "***@", rest);
     return shown;
 }
+
+bool http_url_is_meant(const char *text)
+{
+    return strncmp(text, "http://", 7) == 0 || strncmp(text, "https://", 8) == 0;
+}

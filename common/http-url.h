@@ -33,3 +33,7 @@ typedef struct {
 /* An address as anybody may see it, in messages, logs and on D-Bus: what stands for user and
  * password is left out, also where text is no address at all; cut at the end of the buffer. */
 HttpUrlShown http_url_show(const char *text);
+
+/* Whether text begins with one of the two schemes, as a person's word for "an address, not a file";
+ * the rest is not looked at. */
+bool http_url_is_meant(const char *text);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/verbs.h"
 
+#include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -32,6 +34,26 @@ int verbs_run(const Verb *verbs, const char *program, int argc, char **argv, voi
         return EXIT_USAGE;
     }
     return verb->run(argc, argv, context);
+}
+
+int verbs_usage_error(const char *program, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fprintf(stderr, "%s: ", program);
+    vfprintf(stderr, format, arguments);
+    fprintf(stderr, "; '%s --help' says more\n", program);
+    va_end(arguments);
+    return EXIT_USAGE;
+}
+
+int verbs_end(const char *program, int exit_code)
+{
+    bool is_whole = fflush(stdout) == 0 && !ferror(stdout);
+    if (is_whole || exit_code != EXIT_SUCCESS)
+        return exit_code;
+    fprintf(stderr, "%s: standard output cannot be written: %m\n", program);
+    return EXIT_FAILURE;
 }
 
 void verbs_print_help(const Verb *verbs)

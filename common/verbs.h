@@ -5,6 +5,8 @@
 
 #include <stddef.h>
 
+#include "common/cleanup.h"
+
 #define EXIT_USAGE 2 /* every program of this project: the command line is wrong */
 
 typedef struct {
@@ -21,6 +23,13 @@ typedef struct {
  * line with the nearest thing to do, and returns EXIT_USAGE, when there is no such verb or its
  * arguments do not fit. */
 int verbs_run(const Verb *verbs, const char *program, int argc, char **argv, void *context);
+
+/* Says on stderr what is wrong with the command line, and returns EXIT_USAGE. */
+int verbs_usage_error(const char *program, const char *format, ...) _printf_(2, 3);
+
+/* The last that a main does: flushes stdout. Returns exit_code, or EXIT_FAILURE with a line on
+ * stderr where all else went well and what was printed did not arrive. */
+int verbs_end(const char *program, int exit_code);
 
 /* Prints one line per verb to stdout. */
 void verbs_print_help(const Verb *verbs);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The address of a sector. A type of its own, so that it is never taken for a count or for bytes. */
+/* The address of a sector. A type of its own, never taken for a count or for bytes. */
 
 #include <stdint.h>
 

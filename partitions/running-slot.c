@@ -41,7 +41,7 @@ static void unescape(char *text)
     *out = '\0';
 }
 
-/* `ID PARENT MAJOR:MINOR ROOT MOUNT-POINT OPTIONS [FIELD...] - TYPE SOURCE OPTIONS`: cuts line up. */
+/* `ID PARENT MAJOR:MINOR ROOT MOUNT-POINT OPTIONS [FIELD...] - TYPE SOURCE OPTIONS`; cuts line. */
 static int parse_mount(char *line, Mount *ret_mount)
 {
     char *fields[6], *state = NULL;

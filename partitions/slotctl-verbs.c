@@ -2,7 +2,6 @@
 #include "partitions/slotctl-verbs.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,17 +26,6 @@ static void target_done(Target *target)
 {
     free(target->path);
     slot_disk_free(target->disk);
-}
-
-int slotctl_usage_error(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    fprintf(stderr, SLOTCTL ": ");
-    vfprintf(stderr, format, arguments);
-    fprintf(stderr, "; '" SLOTCTL " --help' says more\n");
-    va_end(arguments);
-    return EXIT_USAGE;
 }
 
 static int fail(const ErrorText *error)
@@ -92,13 +80,14 @@ static int open_target(
 static int take_slot_argument(int argc, char **argv, SlotctlOptions *options, bool is_needed)
 {
     if (argc > 1 && options->slot) {
-        slotctl_usage_error("the slot is given twice, '%s' and '%s'", options->slot, argv[1]);
+        verbs_usage_error(
+                SLOTCTL, "the slot is given twice, '%s' and '%s'", options->slot, argv[1]);
         return -EINVAL;
     }
     if (argc > 1)
         options->slot = argv[1];
     if (is_needed && !options->slot) {
-        slotctl_usage_error("%s needs to know which slot", argv[0]);
+        verbs_usage_error(SLOTCTL, "%s needs to know which slot", argv[0]);
         return -EINVAL;
     }
     return 0;

@@ -26,9 +26,6 @@ typedef struct {
     bool json;
 } SlotctlOptions;
 
-/* Says on stderr what is wrong with the command line; returns EXIT_USAGE. */
-int slotctl_usage_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
 int slotctl_status(int argc, char **argv, void *context);
 int slotctl_next(int argc, char **argv, void *context);
 int slotctl_prioritize(int argc, char **argv, void *context);

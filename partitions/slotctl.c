@@ -2,14 +2,12 @@
 
 /* slotctl: the slots of a disk from the command line, without any daemon.
  *
- * Exit codes: 0 done; 1 failed; 2 the command line is wrong; 3 `status` or `verify` found one copy
- * of the partition table damaged while the other serves; 4 no slot could boot (`next`, `verify`). */
+ * Exit codes: 0 done; 1 failed; 2 wrong command line; 3 status or verify found one copy of the
+ * partition table damaged while the other serves; 4 no slot could boot (next, verify). */
 
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "common/verbs.h"
 #include "partitions/slot-disk.h"
@@ -17,7 +15,7 @@
 
 static SlotctlOptions arg_options = {.root = "", .tries = SLOT_TRIES_DEFAULT};
 
-static const Verb VERBS[] = {
+static const Verb verbs[] = {
         {"status", 0, 1, "[SLOT]", "show the slots, their bits and which one boots next",
                 slotctl_status},
         {"next", 0, 0, "", "name the slot that boots next: label and PARTUUID", slotctl_next},
@@ -36,7 +34,7 @@ static void print_help(void)
 {
     printf("usage: " SLOTCTL " [OPTION...] VERB [SLOT]\n\n"
            "Which slot of a disk boots, and the bits that decide it.\n\n");
-    verbs_print_help(VERBS);
+    verbs_print_help(verbs);
     printf("\n"
            "  --disk PATH   the disk or disk image; otherwise that of the running system's /usr\n"
            "  --slot SLOT   the slot, by label or PARTUUID, instead of the argument\n"
@@ -46,7 +44,8 @@ static void print_help(void)
            "  --spend       next: spend a try, as a boot loader does that starts the slot\n"
            "  --json        print JSON\n"
            "  --root DIR    look for proc, sys and dev of the running system below DIR\n"
-           "  --help, --version\n\n"
+           "  -h, --help    this\n"
+           "  --version\n\n"
            "Exit codes: 0 done; 1 failed; 2 wrong command line; 3 status or verify found one copy\n"
            "of the partition table damaged while the other serves; 4 no slot could boot (next,\n"
            "verify).\n",
@@ -58,7 +57,8 @@ static int parse_tries(const char *text)
     char *end = NULL;
     unsigned long tries = strtoul(text, &end, 10);
     if (text[0] < '0' || text[0] > '9' || *end || tries < 1 || tries > SLOT_TRIES_MAX)
-        return slotctl_usage_error("--tries '%s' is no number from 1 to %d", text, SLOT_TRIES_MAX);
+        return verbs_usage_error(
+                SLOTCTL, "--tries '%s' is no number from 1 to %d", text, SLOT_TRIES_MAX);
     arg_options.tries = (unsigned)tries;
     return 0;
 }
@@ -66,7 +66,7 @@ static int parse_tries(const char *text)
 static int parse_type(const char *text)
 {
     if (guid_from_text(text, &arg_options.type) < 0)
-        return slotctl_usage_error("--type '%s' is no GUID", text);
+        return verbs_usage_error(SLOTCTL, "--type '%s' is no GUID", text);
     arg_options.has_type = true;
     return 0;
 }
@@ -79,7 +79,6 @@ enum {
     OPTION_SPEND,
     OPTION_JSON,
     OPTION_ROOT,
-    OPTION_HELP,
     OPTION_VERSION,
 };
 
@@ -113,7 +112,7 @@ static int take_option(int option, const char *value)
 
 int main(int argc, char **argv)
 {
-    static const struct option OPTIONS[] = {
+    static const struct option options[] = {
             {"disk", required_argument, NULL, OPTION_DISK},
             {"slot", required_argument, NULL, OPTION_SLOT},
             {"type", required_argument, NULL, OPTION_TYPE},
@@ -121,12 +120,13 @@ int main(int argc, char **argv)
             {"spend", no_argument, NULL, OPTION_SPEND},
             {"json", no_argument, NULL, OPTION_JSON},
             {"root", required_argument, NULL, OPTION_ROOT},
-            {"help", no_argument, NULL, OPTION_HELP},
+            {"help", no_argument, NULL, 'h'},
             {"version", no_argument, NULL, OPTION_VERSION},
             {0},
     };
-    for (int option; (option = getopt_long(argc, argv, "", OPTIONS, NULL)) >= 0;) {
-        if (option == OPTION_HELP) {
+    argv[0] = (char *)SLOTCTL; /* for what getopt_long() says; only read */
+    for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) >= 0;) {
+        if (option == 'h') {
             print_help();
             return EXIT_SUCCESS;
         }
@@ -138,10 +138,6 @@ int main(int argc, char **argv)
         if (r != 0)
             return r;
     }
-    int r = verbs_run(VERBS, SLOTCTL, argc - optind, argv + optind, &arg_options);
-    if (fflush(stdout) != 0 && r == EXIT_SUCCESS) {
-        fprintf(stderr, SLOTCTL ": writing to standard output failed: %s\n", strerror(errno));
-        r = EXIT_FAILURE;
-    }
-    return r;
+    int r = verbs_run(verbs, SLOTCTL, argc - optind, argv + optind, &arg_options);
+    return verbs_end(SLOTCTL, r);
 }

@@ -9,6 +9,8 @@
 
 /* The one command that a person types: options, then the verb. */
 
+#define FLIPSIDE "flipside"
+
 static const Verb verbs[] = {
         {"status", 0, 0, "", "what runs, boots next, is under way, failed last", verb_status},
         {"check", 0, 0, "", "ask the server, install nothing", verb_check},
@@ -24,7 +26,7 @@ static const Verb verbs[] = {
 
 static void print_help(void)
 {
-    printf("usage: flipside [OPTION...] VERB [ARGUMENT...]\n\n");
+    printf("usage: " FLIPSIDE " [OPTION...] VERB [ARGUMENT...]\n\n");
     verbs_print_help(verbs);
     printf("\n  --json             for programs\n"
            "  --allow-downgrade  update, install: an older version is welcome, this once\n"
@@ -35,9 +37,10 @@ static void print_help(void)
            "  --slot LABEL       ... and the one that runs\n"
            "  -h, --help         this\n"
            "  --version\n\n"
-           "Exit codes: 0 done (update: also when there was nothing to install), 1 failed, 2 usage,\n"
-           "3 check found no update or there was nothing to cancel, 4 update-engine is not\n"
-           "reachable, 5 refused: no privilege, busy, disabled, or the reason that is given.\n");
+           "Exit codes: 0 done (update: also when there was nothing to install); 1 failed;\n"
+           "2 wrong command line; 3 check found no update or there was nothing to cancel;\n"
+           "4 update-engine is not reachable; 5 refused: no privilege, busy, disabled, or the\n"
+           "reason that is given.\n");
 }
 
 /* Returns -1 to go on, else the exit code. */
@@ -56,6 +59,7 @@ static int parse_options(int argc, char **argv, ClientOptions *options)
             {"version", no_argument, NULL, VERSION},
             {},
     };
+    argv[0] = (char *)FLIPSIDE; /* for what getopt_long() says; only read */
     for (int option; (option = getopt_long(argc, argv, "h", table, NULL)) >= 0;) {
         switch (option) {
         case BUS:
@@ -83,7 +87,7 @@ static int parse_options(int argc, char **argv, ClientOptions *options)
             print_help();
             return EXIT_SUCCESS;
         case VERSION:
-            printf("flipside %s\n", FLIPSIDE_VERSION);
+            printf(FLIPSIDE " " FLIPSIDE_VERSION "\n");
             return EXIT_SUCCESS;
         default:
             return EXIT_USAGE;
@@ -99,5 +103,6 @@ int main(int argc, char **argv)
     int exit_code = parse_options(argc, argv, &options);
     if (exit_code >= 0)
         return exit_code;
-    return verbs_run(verbs, "flipside", argc - optind, argv + optind, &options);
+    exit_code = verbs_run(verbs, FLIPSIDE, argc - optind, argv + optind, &options);
+    return verbs_end(FLIPSIDE, exit_code);
 }

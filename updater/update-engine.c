@@ -11,6 +11,8 @@
 
 /* The daemon: options, loop, bus, engine. */
 
+#define UPDATE_ENGINE "update-engine"
+
 /* The exit codes are in update-engine(8). */
 enum {
     EXIT_OTHER_RUNS = 3,
@@ -31,7 +33,7 @@ static const char *arg_bus;
 
 static void print_help(void)
 {
-    printf("usage: update-engine [OPTION...]\n\n"
+    printf("usage: " UPDATE_ENGINE " [OPTION...]\n\n"
            "Installs updates into the slot that does not run and flips to it. Started by systemd;\n"
            "'flipside' talks to it.\n\n"
            "  --root DIR        stands for / in configuration and identity\n"
@@ -45,8 +47,8 @@ static void print_help(void)
            "  -v, --verbose     log more\n"
            "  -h, --help        this\n"
            "  --version\n\n"
-           "Exit codes: 0 asked to stop, 1 failed (or lost the bus), 2 usage, 3 another one runs,\n"
-           "4 the state folder cannot be used, 5 no bus.\n");
+           "Exit codes: 0 asked to stop; 1 failed (or lost the bus); 2 wrong command line;\n"
+           "3 another one runs; 4 the state folder cannot be used; 5 no bus.\n");
 }
 
 /* Returns -1 to go on, else the exit code. */
@@ -66,6 +68,7 @@ static int parse_options(int argc, char **argv)
             {"version", no_argument, NULL, VERSION},
             {},
     };
+    argv[0] = (char *)UPDATE_ENGINE; /* for what getopt_long() says; only read */
     for (int option; (option = getopt_long(argc, argv, "vh", options, NULL)) >= 0;) {
         switch (option) {
         case OPTION_ROOT:
@@ -95,16 +98,14 @@ static int parse_options(int argc, char **argv)
             print_help();
             return EXIT_SUCCESS;
         case VERSION:
-            printf("update-engine %s\n", FLIPSIDE_VERSION);
+            printf(UPDATE_ENGINE " " FLIPSIDE_VERSION "\n");
             return EXIT_SUCCESS;
         default:
             return EXIT_USAGE;
         }
     }
-    if (optind < argc) {
-        fprintf(stderr, "update-engine: what is '%s'? See update-engine --help\n", argv[optind]);
-        return EXIT_USAGE;
-    }
+    if (optind < argc)
+        return verbs_usage_error(UPDATE_ENGINE, "'%s' is no option", argv[optind]);
     return -1;
 }
 

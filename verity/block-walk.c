@@ -3,12 +3,12 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <string.h>
 
 #include "common/bytes.h"
 #include "common/cleanup.h"
 #include "common/fd-io.h"
+#include "common/processors.h"
 
 /* The data is cut into chunks of 1 MiB. Each worker takes the next chunk that nobody has, reads and
  * hashes it, waits until all chunks before have been delivered, and delivers its own. So memory is
@@ -161,13 +161,8 @@ static void *worker_run(void *userdata)
 static unsigned choose_n_threads(const VerityRun *run, uint64_t n_chunks)
 {
     unsigned n = MIN(run->n_threads, (unsigned)THREADS_MAX);
-    if (n == 0) {
-        cpu_set_t processors;
-        int n_processors = sched_getaffinity(0, sizeof(processors), &processors) < 0
-                                   ? 1
-                                   : CPU_COUNT(&processors);
-        n = (unsigned)MIN(MAX(n_processors, 1), THREADS_MAX);
-    }
+    if (n == 0)
+        n = MIN(processors_usable(), (unsigned)THREADS_MAX);
     return (unsigned)MIN((uint64_t)n, n_chunks);
 }
 

@@ -61,16 +61,16 @@ int verity_layout_compute(const VerityParameters *parameters, VerityLayout *ret_
 int verity_hash_blocks(
         const VerityParameters *parameters, const void *data, size_t n_blocks, Sha256 *ret_digests);
 
-/* Reads the data, writes the tree to tree (a descriptor for reading and writing: each level is made
- * from the one below as it was written), sets *ret_root. run may be NULL. Memory is bounded whatever
- * the size: 1 MiB per thread and 256 KiB. Does not sync. Blocks.
+/* Reads the data, writes the tree to tree (a descriptor for reading and writing: each level is
+ * made from the one below as it was written), sets *ret_root. run may be NULL. Memory is bounded
+ * whatever the size: 1 MiB per thread and 256 KiB. Does not sync. Blocks.
  * Errors: -EINVAL (parameters out of range, data and tree overlapping), -ENOMEM, -ECANCELED, errno
  * of read (-EIO when the data ends early) and write. */
 int verity_tree_build(const VerityParameters *parameters, VerityRegion data, VerityRegion tree,
         const VerityRun *run, Sha256 *ret_root, ErrorText *error);
 
 /* Reads data and tree and holds both against the root, from the top: the block that error names is
- * itself wrong, not only what vouches for it. run may be NULL; its progress counts the data. Blocks.
- * Errors: -EBADMSG with the first wrong block (data or tree) in error; else as above. */
+ * itself wrong, not only what vouches for it. run may be NULL; its progress counts the data.
+ * Blocks. Errors: -EBADMSG with the first wrong block (data or tree) in error; else as above. */
 int verity_tree_verify(const VerityParameters *parameters, VerityRegion data, VerityRegion tree,
         const Sha256 *root, const VerityRun *run, ErrorText *error);

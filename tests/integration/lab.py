@@ -217,7 +217,8 @@ def main():
     loader = unittest.TestLoader()
     module = sys.modules["__main__"]
     names = sys.argv[1:]
-    suite = loader.loadTestsFromNames(names, module) if names else loader.loadTestsFromModule(module)
+    suite = (loader.loadTestsFromNames(names, module) if names
+             else loader.loadTestsFromModule(module))
     result = TapResult()
     suite.run(result)
     print(f"1..{result.n_run}")

@@ -74,7 +74,8 @@ class Operation:
     def __init__(self, target, start_block, kind=REPLACE, blob=None, extents=None, sha256=None):
         self.kind = kind
         if blob is None:
-            blob = {REPLACE: lambda b: b, REPLACE_BZ: bz2.compress, ZERO: lambda b: b""}[kind](target)
+            blob = {REPLACE: lambda b: b, REPLACE_BZ: bz2.compress,
+                    ZERO: lambda b: b""}[kind](target)
         self.blob = blob
         self.extents = extents or [(start_block, len(target) // BLOCK)]
         self.sha256 = sha256 or hashlib.sha256(blob).digest()

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""slotctl on disk images: what it says of good, damaged and ambiguous tables, and that sgdisk accepts
-and reads every change that it makes."""
+"""slotctl on disk images: what it says of good, damaged and ambiguous tables, and that sgdisk
+accepts and reads every change that it makes."""
 import json
 import unittest
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A server that stalls: every wait has an end. By itself, because the daemon's patience is a minute."""
+"""A server that stalls: every wait has an end. A file of its own, for the daemon waits a minute."""
 from lab import main
 from machine_test import MachineTest
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Partition tables that are missing, damaged or ambiguous: what the daemon says, and that nothing is
-written which should not be."""
+"""Partition tables that are missing, damaged or ambiguous: what the daemon says, and that nothing
+is written which should not be."""
 import os
 
 from lab import main, run

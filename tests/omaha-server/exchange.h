@@ -51,8 +51,8 @@ enum MHD_Result exchange_answer_text(Exchange *exchange, unsigned status, const 
 /* Answers with a redirect to location (copied). */
 enum MHD_Result exchange_redirect(Exchange *exchange, unsigned status, const char *location);
 
-/* Waits timeout_usec (UINT64_MAX: for ever), but ends at once when the client has gone or the server
- * ends. Blocks. */
+/* Waits timeout_usec (UINT64_MAX: for ever), but ends at once when the client has gone or the
+ * server ends. Blocks. */
 ExchangeWait exchange_wait(const Exchange *exchange, uint64_t timeout_usec);
 
 /* The endpoints. Each answers the exchange, whose body is whole. */

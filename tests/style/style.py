@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The rules of the source that a machine can hold: who may include whom, headers that compile
-alone, one basename per header, the licence line, the layout of clang-format.
+alone, one basename per header, the licence line, the width of lines, the layout of clang-format.
 
-usage: style.py includes|headers|names|licence|format SOURCE_ROOT BUILD_ROOT        (prints TAP)
+usage: style.py includes|headers|names|licence|width|format SOURCE_ROOT BUILD_ROOT    (prints TAP)
 """
 import concurrent.futures
 import os
@@ -153,6 +153,17 @@ def test_licence(tap, root, build):
     tap.result("every C file names its licence in its first line", complaints)
 
 
+def test_width(tap, root, build):
+    # clang-format breaks no comment. A line that is one piece of text in quotes stays as it is.
+    quotes = re.compile(r'"(\\.|[^"\\])*"')
+    complaints = []
+    for path in sources(root, ".c", ".h", ".py"):
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if len(line) > 100 and not quotes.search(line) and "<?xml" not in line:
+                complaints.append(f"{path.relative_to(root)}:{number}: {len(line)} columns")
+    tap.result("no line is wider than 100 columns", complaints)
+
+
 def test_format(tap, root, build):
     # The layout differs a little between releases of clang-format; this one is the judge.
     program = shutil.which("clang-format-14")
@@ -174,7 +185,7 @@ def main():
     what, root, build = sys.argv[1], Path(sys.argv[2]).resolve(), Path(sys.argv[3]).resolve()
     tap = Tap()
     {"includes": test_includes, "headers": test_headers, "names": test_names,
-     "licence": test_licence, "format": test_format}[what](tap, root, build)
+     "licence": test_licence, "width": test_width, "format": test_format}[what](tap, root, build)
     return tap.finish() if tap.n_run else 0
 
 

@@ -14,8 +14,8 @@ Suite *unit_suite(void);
 /* Adds a case with a checked fixture that fails a test which leaves descriptors open. */
 TCase *unit_case(Suite *suite, const char *name);
 
-/* Counts the running test as skipped, with the reason, and leaves it. For what this machine does not
- * let a test do; a tool that is missing is a failure instead. */
+/* Counts the running test as skipped, with the reason, and leaves it. For what this machine does
+ * not let a test do; a tool that is missing is a failure instead. */
 #define unit_skip(reason)                 \
     do {                                  \
         unit_note_skip(__func__, reason); \

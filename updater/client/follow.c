@@ -158,7 +158,7 @@ static bool wait_for_return(Follower *follower)
     return clock_now_usec(CLOCK_MONOTONIC) - follower->gone_usec < RETURN_WAIT_USEC;
 }
 
-/* One look at the engine. Returns 1 when the task has ended, 0 to go on, or an exit code negated. */
+/* One look at the engine. Returns 1 when the task has ended, 0 to go on, or -exit code. */
 static int look(Follower *follower, EngineEnd *ret_end, ErrorText *error)
 {
     EngineView view;

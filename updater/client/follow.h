@@ -9,8 +9,8 @@
 
 #include "updater/client/engine-proxy.h"
 
-/* proxy listens already (engine_proxy_listen), from before the task was asked for. what: BUS_WHAT_*.
- * Prints to stdout. Returns 0 with *ret_end, or a client exit code with error: the engine did not
- * come back, or came back and did not go on. */
+/* proxy listens already (engine_proxy_listen), from before the task was asked for. what is one of
+ * BUS_WHAT_*. Prints to stdout. Returns 0 with *ret_end, or a client exit code with error: the
+ * engine did not come back, or came back and did not go on. */
 int follow_task(
         EngineProxy *proxy, const char *what, bool is_json, EngineEnd *ret_end, ErrorText *error);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/http-url.h"
 #include "updater/client/follow.h"
 #include "updater/engine/bus-names.h"
 
@@ -94,8 +95,7 @@ int verb_update(int argc, char **argv, void *context)
 /* A file's absolute path, or the URL as it is. *ret_source is new. Errors: errno, with error. */
 static int source_of(const char *argument, char **ret_source, ErrorText *error)
 {
-    bool is_url = strncmp(argument, "http://", 7) == 0 || strncmp(argument, "https://", 8) == 0;
-    char *source = is_url ? strdup(argument) : realpath(argument, NULL);
+    char *source = http_url_is_meant(argument) ? strdup(argument) : realpath(argument, NULL);
     if (!source)
         return error_say(error, -errno, "cannot install %s: %m", argument);
     *ret_source = source;

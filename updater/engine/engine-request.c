@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "common/http-url.h"
 #include "common/log.h"
 #include "updater/engine/engine-private.h"
 
@@ -56,8 +57,7 @@ EngineAnswer engine_install(
             .is_explicit = true,
             .allows_downgrade = allows_downgrade,
     };
-    bool is_url = strncmp(source, "http://", 7) == 0 || strncmp(source, "https://", 8) == 0;
-    if (source[0] != '/' && !is_url)
+    if (source[0] != '/' && !http_url_is_meant(source))
         return error_say(error, ENGINE_REFUSED,
                 "'%s' is neither an absolute path nor an http:// or https:// URL", source);
     if (is_url && has_credentials(source))

@@ -6,7 +6,7 @@
 #include "updater/engine/engine-private.h"
 
 /* Back to what the other slot holds: it is proven first, the state is written, then it is flipped.
- * And the way back from a flip that nobody has booted into yet: the slot that waits is withdrawn. */
+ * And the way back from a flip that nobody has booted into: the slot that waits is withdrawn. */
 
 static void fail(Engine *engine, UpdateError code, const char *text)
 {

@@ -24,7 +24,7 @@ int checkpoint_keeper_new(WorkerPool *pool, InstallTarget *target, int state_fd,
 void checkpoint_keeper_free(CheckpointKeeper *keeper);
 DEFINE_CLEANUP(CheckpointKeeper *, checkpoint_keeper_free);
 
-/* Starts saving that all before next_operation has been written, if it is time and there is news. */
+/* Starts saving that all before next_operation is written, if it is time and there is news. */
 void checkpoint_keeper_note(CheckpointKeeper *keeper, uint64_t next_operation, uint64_t now_usec);
 
 bool checkpoint_keeper_is_busy(const CheckpointKeeper *keeper);

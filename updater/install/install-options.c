@@ -4,7 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sysinfo.h>
+
+#include "common/processors.h"
 
 #define THREADS_DEFAULT_MAX 4u
 
@@ -59,7 +60,7 @@ int install_options_copy(const InstallOptions *options, InstallOptions **ret_cop
         return r;
     }
     if (copy->n_threads == 0)
-        copy->n_threads = MIN(MAX((unsigned)get_nprocs(), 1u), THREADS_DEFAULT_MAX);
+        copy->n_threads = MIN(processors_usable(), THREADS_DEFAULT_MAX);
     *ret_copy = TAKE_PTR(copy);
     return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* Each element is recognised by its name and its parent's kind; what is not in the table is passed
- * over with all that it holds. An app is gathered in a draft and kept or thrown away when it ends. */
+ * over with all that it holds. An app is gathered in a draft, kept or thrown away at its end. */
 
 #include "updater/omaha/omaha-app.h"
 

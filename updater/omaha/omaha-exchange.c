@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* The answer is gathered in memory, at most OMAHA_RESPONSE_MAX_BYTES of it, and judged by its HTTP
- * status before anybody looks at the body: what comes with another status than 2xx is not Omaha's. */
+ * status before anybody looks at the body: what comes with a status other than 2xx is no Omaha. */
 
 #include "updater/omaha/omaha-exchange.h"
 
@@ -85,7 +85,8 @@ static UpdateError judge_transfer(HttpResult result, const char *reason, ErrorTe
     case HTTP_TOO_LARGE:
     case HTTP_ABORTED:
         return error_say(error, UPDATE_ERROR_RESPONSE,
-                "the update server's answer is longer than %d bytes: see if SERVER is the right URL",
+                "the update server's answer is longer than %d bytes: see if SERVER is the right "
+                "URL",
                 OMAHA_RESPONSE_MAX_BYTES);
     case HTTP_NO_MEMORY:
         return error_say(error, UPDATE_ERROR_GENERIC, "out of memory");

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/hex.h"
-#include "common/verbs.h"
 #include "updater/payload-tool/payload-tool.h"
 #include "updater/payload/payload-writer.h"
 #include "updater/payload/signature-set.h"
@@ -34,7 +32,7 @@ enum {
     OPTION_NO_VERITY,
 };
 
-static const struct option OPTIONS[] = {
+static const struct option option_table[] = {
         {"product", required_argument, NULL, OPTION_PRODUCT},
         {"version", required_argument, NULL, OPTION_VERSION},
         {"min-version", required_argument, NULL, OPTION_MIN_VERSION},
@@ -84,8 +82,9 @@ static int take_signature(CreateOptions *options, int option)
     return r;
 }
 
-static int take_option(CreateOptions *options, int option)
+static int take_option(void *userdata, int option)
 {
+    CreateOptions *options = userdata;
     long number = 0;
     int r = 0;
     switch (option) {
@@ -128,12 +127,9 @@ static int take_option(CreateOptions *options, int option)
 
 static int parse(CreateOptions *options, int argc, char **argv)
 {
-    payload_tool_start_options(argv);
-    for (int option; (option = getopt_long(argc, argv, "o:", OPTIONS, NULL)) >= 0;) {
-        int r = take_option(options, option);
-        if (r != 0)
-            return r;
-    }
+    int r = payload_tool_take_options(argc, argv, "o:", option_table, take_option, options);
+    if (r != 0)
+        return r;
     if (!options->writer.product || !options->writer.version || !options->out_path)
         return payload_tool_usage_error("create needs --product, --version and -o");
     if (options->n_keys + options->n_open_signatures == 0)

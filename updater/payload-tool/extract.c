@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/verbs.h"
 #include "updater/payload-tool/payload-tool.h"
 #include "updater/payload/output-file.h"
 
@@ -14,50 +12,34 @@ typedef struct {
     const char *path;
 } ExtractOptions;
 
-enum {
-    OPTION_PUBLIC_KEY = 256,
-    OPTION_KEY_DIR,
-};
-
-static const struct option OPTIONS[] = {
-        {"public-key", required_argument, NULL, OPTION_PUBLIC_KEY},
-        {"key-dir", required_argument, NULL, OPTION_KEY_DIR},
+static const struct option option_table[] = {
+        {"public-key", required_argument, NULL, PAYLOAD_TOOL_PUBLIC_KEY},
+        {"key-dir", required_argument, NULL, PAYLOAD_TOOL_KEY_DIR},
         {"partition", required_argument, NULL, 'p'},
         {"output", required_argument, NULL, 'o'},
         {0},
 };
 
-static int take_option(ExtractOptions *options, int option)
+static int take_option(void *userdata, int option)
 {
-    ErrorText error = {0};
-    int r = 0;
+    ExtractOptions *options = userdata;
     switch (option) {
-    case OPTION_PUBLIC_KEY:
-        r = payload_tool_add_public_key(&options->keys, optarg, &error);
-        break;
-    case OPTION_KEY_DIR:
-        r = payload_tool_add_key_dir(&options->keys, optarg, &error);
-        break;
     case 'p':
         options->name = optarg;
-        break;
+        return 0;
     case 'o':
         options->out_path = optarg;
-        break;
+        return 0;
     default:
-        return EXIT_USAGE; /* getopt_long() said why */
+        return payload_tool_take_key(&options->keys, option);
     }
-    return r < 0 ? payload_tool_fail(r, &error) : 0;
 }
 
 static int parse(ExtractOptions *options, int argc, char **argv)
 {
-    payload_tool_start_options(argv);
-    for (int option; (option = getopt_long(argc, argv, "p:o:", OPTIONS, NULL)) >= 0;) {
-        int r = take_option(options, option);
-        if (r != 0)
-            return r;
-    }
+    int r = payload_tool_take_options(argc, argv, "p:o:", option_table, take_option, options);
+    if (r != 0)
+        return r;
     if (argc - optind != 1)
         return payload_tool_usage_error("extract takes one payload");
     if (!options->keys.ring)

@@ -2,13 +2,9 @@
 #include "updater/payload-tool/payload-tool.h"
 
 #include <errno.h>
-#include <getopt.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "common/verbs.h"
 
 int payload_tool_fail(int r, const ErrorText *error)
 {
@@ -23,33 +19,47 @@ int payload_tool_fail_update(UpdateError failure, const ErrorText *error)
     return EXIT_FAILURE;
 }
 
-int payload_tool_usage_error(const char *format, ...)
+int payload_tool_take_options(int argc, char **argv, const char *letters,
+        const struct option *table, int (*take)(void *options, int option), void *options)
 {
-    va_list arguments;
-    va_start(arguments, format);
-    fprintf(stderr, UPDATE_PAYLOAD ": ");
-    vfprintf(stderr, format, arguments);
-    fprintf(stderr, "; '" UPDATE_PAYLOAD " --help' says more\n");
-    va_end(arguments);
-    return EXIT_USAGE;
-}
-
-void payload_tool_start_options(char **argv)
-{
+    /* getopt_long() begins anew, and names the program in what it says. */
     argv[0] = (char *)UPDATE_PAYLOAD; /* only read */
     optind = 0;
+    for (int option; (option = getopt_long(argc, argv, letters, table, NULL)) >= 0;) {
+        int r = take(options, option);
+        if (r != 0)
+            return r;
+    }
+    return 0;
 }
 
-int payload_tool_add_key_dir(PayloadToolKeys *keys, const char *path, ErrorText *error)
+static int add_folder(PayloadToolKeys *keys, const char *path, ErrorText *error)
 {
     return keys->ring ? key_ring_add_folder(keys->ring, path, error)
                       : key_ring_load(path, &keys->ring, error);
 }
 
-int payload_tool_add_public_key(PayloadToolKeys *keys, const char *path, ErrorText *error)
+static int add_file(PayloadToolKeys *keys, const char *path, ErrorText *error)
 {
     int r = keys->ring ? 0 : key_ring_new(&keys->ring);
     return r < 0 ? r : key_ring_add_file(keys->ring, path, error);
+}
+
+int payload_tool_take_key(PayloadToolKeys *keys, int option)
+{
+    ErrorText error = {0};
+    int r = 0;
+    switch (option) {
+    case PAYLOAD_TOOL_PUBLIC_KEY:
+        r = add_file(keys, optarg, &error);
+        break;
+    case PAYLOAD_TOOL_KEY_DIR:
+        r = add_folder(keys, optarg, &error);
+        break;
+    default:
+        return EXIT_USAGE;
+    }
+    return r < 0 ? payload_tool_fail(r, &error) : 0;
 }
 
 void payload_tool_keys_done(PayloadToolKeys *keys)

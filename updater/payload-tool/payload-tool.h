@@ -5,11 +5,13 @@
  * its name and its own options behind it, and returns the exit code: 0 done, 1 failed or not
  * verified, EXIT_USAGE for a wrong command line. What it prints about failures goes to stderr. */
 
+#include <getopt.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "common/cleanup.h"
 #include "common/error-text.h"
+#include "common/verbs.h"
 #include "updater/payload/key-ring.h"
 #include "updater/payload/payload-file.h"
 
@@ -26,19 +28,25 @@ int payload_tool_fail(int r, const ErrorText *error);
 int payload_tool_fail_update(UpdateError failure, const ErrorText *error);
 
 /* Says what is wrong with the command line and returns EXIT_USAGE. */
-int payload_tool_usage_error(const char *format, ...) _printf_(1, 2);
+#define payload_tool_usage_error(...) verbs_usage_error(UPDATE_PAYLOAD, __VA_ARGS__)
 
-/* Lets getopt_long() begin anew with a verb's options, and name the program in what it says. */
-void payload_tool_start_options(char **argv);
+/* Reads a verb's options with getopt_long(): take gets each, with its value in optarg, and returns
+ * 0 or the exit code that ends it. Returns 0 with the first argument at optind, or that exit code.
+ * options is take's first parameter. */
+int payload_tool_take_options(int argc, char **argv, const char *letters,
+        const struct option *table, int (*take)(void *options, int option), void *options);
 
 /* The public keys that --key-dir and --public-key name. Starts empty ({0}). */
 typedef struct {
     KeyRing *ring; /* NULL: no option was given */
 } PayloadToolKeys;
 
-/* Adds a folder's keys, or a file's. Errors: as key_ring_load() and key_ring_add_file(). */
-int payload_tool_add_key_dir(PayloadToolKeys *keys, const char *path, ErrorText *error);
-int payload_tool_add_public_key(PayloadToolKeys *keys, const char *path, ErrorText *error);
+/* For a verb's table, beyond the numbers of its own options: --public-key and --key-dir. */
+enum { PAYLOAD_TOOL_PUBLIC_KEY = 512, PAYLOAD_TOOL_KEY_DIR };
+
+/* Adds the key or the folder of keys in optarg. Returns 0, or the exit code when that failed and
+ * was said; EXIT_USAGE for any other option, about which getopt_long() has said why. */
+int payload_tool_take_key(PayloadToolKeys *keys, int option);
 void payload_tool_keys_done(PayloadToolKeys *keys);
 
 /* Opens a payload and holds both signatures against the keys. Returns UPDATE_OK with the file. */

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <getopt.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -7,7 +6,6 @@
 #include <string.h>
 
 #include "common/hex.h"
-#include "common/verbs.h"
 #include "updater/payload-tool/payload-tool.h"
 #include "updater/payload/signature-set.h"
 
@@ -15,7 +13,7 @@
 
 enum { OPTION_JSON = 256 };
 
-static const struct option OPTIONS[] = {
+static const struct option option_table[] = {
         {"json", no_argument, NULL, OPTION_JSON},
         {0},
 };
@@ -23,7 +21,7 @@ static const struct option OPTIONS[] = {
 static const struct {
     OperationType type;
     const char *name;
-} OPERATION_NAMES[] = {
+} operation_names[] = {
         {OPERATION_REPLACE, "REPLACE"},
         {OPERATION_REPLACE_BZ, "REPLACE_BZ"},
         {OPERATION_REPLACE_XZ, "REPLACE_XZ"},
@@ -62,12 +60,12 @@ static json_t *signature_value(PayloadSignature signature)
 static json_t *operations_value(const PartitionUpdate *partition)
 {
     json_t *counts = json_object();
-    for (size_t t = 0; t < ELEMENTS(OPERATION_NAMES); t++) {
+    for (size_t t = 0; t < ELEMENTS(operation_names); t++) {
         uint64_t n = 0;
         for (size_t i = 0; i < partition->n_operations; i++)
-            n += partition->operations[i].type == OPERATION_NAMES[t].type;
+            n += partition->operations[i].type == operation_names[t].type;
         if (n > 0)
-            json_object_set_new(counts, OPERATION_NAMES[t].name, number(n));
+            json_object_set_new(counts, operation_names[t].name, number(n));
     }
     return counts;
 }
@@ -170,16 +168,22 @@ static void print_text(const json_t *payload)
         print_partition(partition);
 }
 
+static int take_option(void *userdata, int option)
+{
+    bool *is_json = userdata;
+    if (option != OPTION_JSON)
+        return EXIT_USAGE; /* getopt_long() said why */
+    *is_json = true;
+    return 0;
+}
+
 int update_payload_show(int argc, char **argv, void *context)
 {
     (void)context;
     bool is_json = false;
-    payload_tool_start_options(argv);
-    for (int option; (option = getopt_long(argc, argv, "", OPTIONS, NULL)) >= 0;) {
-        if (option != OPTION_JSON)
-            return EXIT_USAGE;
-        is_json = true;
-    }
+    int r = payload_tool_take_options(argc, argv, "", option_table, take_option, &is_json);
+    if (r != 0)
+        return r;
     if (argc - optind != 1)
         return payload_tool_usage_error("show takes one payload");
 

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/atomic-file.h"
 #include "common/fd-io.h"
-#include "common/verbs.h"
 #include "updater/payload-tool/payload-tool.h"
 #include "updater/payload/output-file.h"
 #include "updater/payload/signature-set.h"
@@ -34,17 +32,15 @@ typedef struct {
 } SignOptions;
 
 enum {
-    OPTION_PUBLIC_KEY = 256,
-    OPTION_KEY_DIR,
-    OPTION_METADATA_DIGEST,
+    OPTION_METADATA_DIGEST = 256,
     OPTION_PAYLOAD_DIGEST,
     OPTION_METADATA_SIGNATURE,
     OPTION_PAYLOAD_SIGNATURE,
 };
 
-static const struct option OPTIONS[] = {
-        {"public-key", required_argument, NULL, OPTION_PUBLIC_KEY},
-        {"key-dir", required_argument, NULL, OPTION_KEY_DIR},
+static const struct option option_table[] = {
+        {"public-key", required_argument, NULL, PAYLOAD_TOOL_PUBLIC_KEY},
+        {"key-dir", required_argument, NULL, PAYLOAD_TOOL_KEY_DIR},
         {"metadata-digest", required_argument, NULL, OPTION_METADATA_DIGEST},
         {"payload-digest", required_argument, NULL, OPTION_PAYLOAD_DIGEST},
         {"metadata-signature", required_argument, NULL, OPTION_METADATA_SIGNATURE},
@@ -62,17 +58,10 @@ static int add_file(SignatureFiles *files)
     return 0;
 }
 
-static int take_option(SignOptions *options, int option)
+static int take_option(void *userdata, int option)
 {
-    ErrorText error = {0};
-    int r = 0;
+    SignOptions *options = userdata;
     switch (option) {
-    case OPTION_PUBLIC_KEY:
-        r = payload_tool_add_public_key(&options->keys, optarg, &error);
-        return r < 0 ? payload_tool_fail(r, &error) : 0;
-    case OPTION_KEY_DIR:
-        r = payload_tool_add_key_dir(&options->keys, optarg, &error);
-        return r < 0 ? payload_tool_fail(r, &error) : 0;
     case OPTION_METADATA_DIGEST:
         options->metadata_digest_path = optarg;
         return 0;
@@ -87,18 +76,15 @@ static int take_option(SignOptions *options, int option)
         options->out_path = optarg;
         return 0;
     default:
-        return EXIT_USAGE; /* getopt_long() said why */
+        return payload_tool_take_key(&options->keys, option);
     }
 }
 
 static int parse(SignOptions *options, int argc, char **argv)
 {
-    payload_tool_start_options(argv);
-    for (int option; (option = getopt_long(argc, argv, "o:", OPTIONS, NULL)) >= 0;) {
-        int r = take_option(options, option);
-        if (r != 0)
-            return r;
-    }
+    int r = payload_tool_take_options(argc, argv, "o:", option_table, take_option, options);
+    if (r != 0)
+        return r;
     if (argc - optind != 1)
         return payload_tool_usage_error("sign takes one payload");
     options->path = argv[optind];

@@ -4,15 +4,13 @@
  *
  * Exit codes: 0 done; 1 failed or not verified; 2 the command line is wrong. */
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/verbs.h"
 #include "updater/payload-tool/payload-tool.h"
 
-static const Verb VERBS[] = {
+static const Verb verbs[] = {
         {"create", 0, -1, "[OPTION...] -o OUT NAME=IMAGE...", "make a payload from images",
                 update_payload_create},
         {"sign", 0, -1, "[OPTION...] PAYLOAD", "sign with a key that is kept elsewhere",
@@ -26,7 +24,7 @@ static const Verb VERBS[] = {
         {0},
 };
 
-static const char OPTIONS_HELP[] =
+static const char options_help[] =
         "\n"
         "create:\n"
         "  --product NAME        what the payload is for; clients of another product refuse it\n"
@@ -44,8 +42,8 @@ static const char OPTIONS_HELP[] =
         "\n"
         "sign, first step, writes what has to be signed, the 32 bytes of a SHA-256 each:\n"
         "  --metadata-digest FILE --payload-digest FILE\n"
-        "  RSA:     openssl pkeyutl -sign -inkey KEY -pkeyopt digest:sha256 -in FILE -out SIGNATURE\n"
-        "  Ed25519: openssl pkeyutl -sign -inkey KEY -rawin -in FILE -out SIGNATURE\n"
+        "  RSA:     openssl pkeyutl -sign -inkey KEY -pkeyopt digest:sha256 -in FILE -out SIGN\n"
+        "  Ed25519: openssl pkeyutl -sign -inkey KEY -rawin -in FILE -out SIGN\n"
         "sign, second step, puts signatures into the room that create left; several times:\n"
         "  --metadata-signature FILE --payload-signature FILE -o OUT [KEYS]\n"
         "\n"
@@ -60,20 +58,25 @@ static const char OPTIONS_HELP[] =
         "  --public-key PEM      a public key\n"
         "  --key-dir DIR         a folder of public keys, *.pem\n"
         "\n"
+        "  -h, --help            this, anywhere\n"
+        "  --version\n"
+        "\n"
         "Exit codes: 0 done; 1 failed or not verified; 2 wrong command line.\n";
 
 static void print_help(void)
 {
     printf("usage: " UPDATE_PAYLOAD " VERB [OPTION...] [ARGUMENT...]\n\n"
-           "Makes, signs, shows, verifies and unpacks the payloads that update-engine installs.\n\n");
-    verbs_print_help(VERBS);
-    fputs(OPTIONS_HELP, stdout);
+           "Makes, signs, shows, verifies and unpacks the payloads that update-engine installs.\n"
+           "\n");
+    verbs_print_help(verbs);
+    fputs(options_help, stdout);
 }
 
-static bool has_argument(int argc, char **argv, const char *argument)
+/* Before the verb or behind it. */
+static bool wants_help(int argc, char **argv)
 {
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
-        if (strcmp(argv[i], argument) == 0)
+        if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0)
             return true;
     return false;
 }
@@ -81,16 +84,11 @@ static bool has_argument(int argc, char **argv, const char *argument)
 int main(int argc, char **argv)
 {
     int r = EXIT_SUCCESS;
-    if (has_argument(argc, argv, "--help"))
+    if (wants_help(argc, argv))
         print_help();
     else if (argc > 1 && strcmp(argv[1], "--version") == 0)
         printf(UPDATE_PAYLOAD " " FLIPSIDE_VERSION "\n");
     else
-        r = verbs_run(VERBS, UPDATE_PAYLOAD, argc - 1, argv + 1, NULL);
-    if (fflush(stdout) != 0 && r == EXIT_SUCCESS) {
-        fprintf(stderr, UPDATE_PAYLOAD ": writing to standard output failed: %s\n",
-                strerror(errno));
-        r = EXIT_FAILURE;
-    }
-    return r;
+        r = verbs_run(verbs, UPDATE_PAYLOAD, argc - 1, argv + 1, NULL);
+    return verbs_end(UPDATE_PAYLOAD, r);
 }

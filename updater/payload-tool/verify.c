@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/verbs.h"
 #include "updater/payload-tool/payload-tool.h"
 #include "updater/payload/output-file.h"
 
@@ -13,47 +11,29 @@ typedef struct {
     const char *path;
 } VerifyOptions;
 
-enum {
-    OPTION_PUBLIC_KEY = 256,
-    OPTION_KEY_DIR,
-    OPTION_FULL,
-};
+enum { OPTION_FULL = 256 };
 
-static const struct option OPTIONS[] = {
-        {"public-key", required_argument, NULL, OPTION_PUBLIC_KEY},
-        {"key-dir", required_argument, NULL, OPTION_KEY_DIR},
+static const struct option option_table[] = {
+        {"public-key", required_argument, NULL, PAYLOAD_TOOL_PUBLIC_KEY},
+        {"key-dir", required_argument, NULL, PAYLOAD_TOOL_KEY_DIR},
         {"full", no_argument, NULL, OPTION_FULL},
         {0},
 };
 
-static int take_option(VerifyOptions *options, int option)
+static int take_option(void *userdata, int option)
 {
-    ErrorText error = {0};
-    int r = 0;
-    switch (option) {
-    case OPTION_PUBLIC_KEY:
-        r = payload_tool_add_public_key(&options->keys, optarg, &error);
-        break;
-    case OPTION_KEY_DIR:
-        r = payload_tool_add_key_dir(&options->keys, optarg, &error);
-        break;
-    case OPTION_FULL:
-        options->is_full = true;
-        break;
-    default:
-        return EXIT_USAGE; /* getopt_long() said why */
-    }
-    return r < 0 ? payload_tool_fail(r, &error) : 0;
+    VerifyOptions *options = userdata;
+    if (option != OPTION_FULL)
+        return payload_tool_take_key(&options->keys, option);
+    options->is_full = true;
+    return 0;
 }
 
 static int parse(VerifyOptions *options, int argc, char **argv)
 {
-    payload_tool_start_options(argv);
-    for (int option; (option = getopt_long(argc, argv, "", OPTIONS, NULL)) >= 0;) {
-        int r = take_option(options, option);
-        if (r != 0)
-            return r;
-    }
+    int r = payload_tool_take_options(argc, argv, "", option_table, take_option, options);
+    if (r != 0)
+        return r;
     if (argc - optind != 1)
         return payload_tool_usage_error("verify takes one payload");
     if (!options->keys.ring)

@@ -8,6 +8,7 @@
 
 #include "common/bytes.h"
 #include "common/fd-io.h"
+#include "common/processors.h"
 
 /* Each worker takes the next chunk, compresses it into a slot of a ring, and whoever completes the
  * ring's head writes what has become consecutive. So the order of the blobs is that of the image,
@@ -213,10 +214,8 @@ static void *worker_main(void *userdata)
 
 static unsigned count_threads(const ImagePackerOptions *options, size_t n_chunks)
 {
-    long n = options->n_threads;
-    if (n == 0)
-        n = sysconf(_SC_NPROCESSORS_ONLN);
-    n = MAX(1, MIN(n, THREADS_MAX));
+    unsigned n = options->n_threads > 0 ? options->n_threads : processors_usable();
+    n = MIN(n, (unsigned)THREADS_MAX);
     return (unsigned)MIN((size_t)n, MAX(n_chunks, (size_t)1));
 }
 

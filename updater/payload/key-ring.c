@@ -14,12 +14,11 @@
 #include <string.h>
 
 #include "common/fd-io.h"
+#include "updater/payload/key-kind.h"
 #include "updater/payload/signature-set.h"
 
 #define KEY_FILE_MAX_BYTES (64 * 1024)
 #define KEYS_MAX 64
-#define RSA_MIN_BITS 2048
-#define RSA_MAX_BITS 4096
 #define ED25519_SIGNATURE_BYTES 64
 
 struct KeyRing {
@@ -48,20 +47,6 @@ void key_ring_free(KeyRing *ring)
 size_t key_ring_n_keys(const KeyRing *ring)
 {
     return ring->n_keys;
-}
-
-static int check_key(const EVP_PKEY *key, const char *path, ErrorText *error)
-{
-    int type = EVP_PKEY_get_base_id(key);
-    int n_bits = EVP_PKEY_get_bits(key);
-    if (type == EVP_PKEY_ED25519)
-        return 0;
-    if (type != EVP_PKEY_RSA)
-        return error_say(error, -EINVAL, "key %s is neither an RSA nor an Ed25519 key", path);
-    if (n_bits < RSA_MIN_BITS || n_bits > RSA_MAX_BITS)
-        return error_say(error, -EINVAL, "key %s has %d bits; RSA keys of %d to %d bits will do",
-                path, n_bits, RSA_MIN_BITS, RSA_MAX_BITS);
-    return 0;
 }
 
 /* Reads the next PEM block. 0 at the end of the text. Errors: -EINVAL. */
@@ -102,7 +87,7 @@ static int add_keys(
         if (r == 0)
             break;
         if (r > 0)
-            r = check_key(key, path, error);
+            r = key_kind_check(key, path, error);
         if (r >= 0 && ring->n_keys == KEYS_MAX)
             r = error_say(error, -EINVAL, "key %s is one too many: at most %d keys are read", path,
                     KEYS_MAX);

@@ -47,7 +47,8 @@ static UpdateError check_names(const Manifest *manifest, ErrorText *error)
                 MANIFEST_TEXT_MAX_CHARS);
     if (manifest->min_version[0] && !manifest_is_text(manifest->min_version))
         return error_say(error, UPDATE_ERROR_MANIFEST,
-                "the manifest's minimum version is not up to %d printable characters without blanks",
+                "the manifest's minimum version is not up to %d printable characters without "
+                "blanks",
                 MANIFEST_TEXT_MAX_CHARS);
     for (size_t i = 0; i < manifest->n_partitions; i++) {
         const char *name = manifest->partitions[i].name;

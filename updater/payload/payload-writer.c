@@ -115,7 +115,8 @@ int payload_writer_add_partition(PayloadWriter *writer, const char *name, const 
                 error, -EINVAL, "a payload has at most %d partitions", MANIFEST_PARTITIONS_MAX);
     if (!manifest_is_partition_name(name))
         return error_say(error, -EINVAL,
-                "'%s' is no name for a partition: 1 to %d letters, digits, '.', '_' and '-' will do",
+                "'%s' is no name for a partition: 1 to %d letters, digits, '.', '_' and '-' will "
+                "do",
                 name, MANIFEST_NAME_MAX_CHARS);
     for (size_t i = 0; i < writer->n_builders; i++)
         if (strcmp(partition_builder_partition(writer->builders[i])->name, name) == 0)

@@ -2,7 +2,7 @@
 #pragma once
 
 /* A signature blob of a payload: AOSP's `Signatures` message, whose size is fixed before anything
- * is signed. An entry without a signature yet is zeros of the length that the signature will have. */
+ * is signed. An entry that is not signed yet is zeros, as long as its signature will be. */
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -12,10 +12,9 @@
 #include <string.h>
 
 #include "common/fd-io.h"
+#include "updater/payload/key-kind.h"
 
 #define KEY_FILE_MAX_BYTES (64 * 1024)
-#define RSA_MIN_BITS 2048
-#define RSA_MAX_BITS 4096
 
 struct SigningKey {
     EVP_PKEY *key;
@@ -49,16 +48,7 @@ static int check_key(const EVP_PKEY *key, const char *path, ErrorText *error)
                 "key %s is no private key in PEM without a passphrase; for a key that is kept "
                 "elsewhere see 'sign'",
                 path);
-    int type = EVP_PKEY_get_base_id(key);
-    int n_bits = EVP_PKEY_get_bits(key);
-    if (type == EVP_PKEY_ED25519)
-        return 0;
-    if (type != EVP_PKEY_RSA)
-        return error_say(error, -EINVAL, "key %s is neither an RSA nor an Ed25519 key", path);
-    if (n_bits < RSA_MIN_BITS || n_bits > RSA_MAX_BITS)
-        return error_say(error, -EINVAL, "key %s has %d bits; RSA keys of %d to %d bits will do",
-                path, n_bits, RSA_MIN_BITS, RSA_MAX_BITS);
-    return 0;
+    return key_kind_check(key, path, error);
 }
 
 int signing_key_load(const char *path, SigningKey **ret_key, ErrorText *error)
