@@ -66,8 +66,8 @@ typedef struct {
     uint64_t range_first; /* Range: bytes=first-last */
     uint64_t range_last;  /* UINT64_MAX: open end */
     const char *if_range; /* a strong ETag, or NULL */
-    const char *
-            user; /* for Basic and Digest, only told to url's server (host and port) over https; NULL: none */
+    /* For Basic and Digest, told to url's server (host and port) alone, over https; NULL: none. */
+    const char *user;
     const char *password;
     const char *ca_file; /* PEM file to trust instead of the system's CAs; NULL: those */
     HttpLimits limits;

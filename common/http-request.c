@@ -188,8 +188,8 @@ static void run(HttpRequest *request)
     finish(request);
 }
 
-/* Credentials go to the first URL's server alone, and over https alone: another port of its host may
- * be somebody else's. */
+/* Credentials go to the first URL's server alone, and over https alone: another port of its host
+ * may be somebody else's. */
 static void use_url(HttpRequest *request, const char *text, const HttpUrl *url)
 {
     CURL *easy = request->transfer.easy;

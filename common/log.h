@@ -25,7 +25,8 @@ typedef struct {
  * threads start. */
 void log_set_max_level(LogLevel level);
 
-/* Writes one line, cut at 2047 bytes, through printable_clean(): it may quote hostile input. format needs no newline. Keeps errno. Safe from any thread. */
+/* Writes one line, cut at 2047 bytes, through printable_clean(): it may quote hostile input. format
+ * needs no newline. Keeps errno. Safe from any thread. */
 void log_line(LogLevel level, const char *format, ...) _printf_(2, 3);
 
 /* The same with fields (borrowed; the array ends with a NULL name; 13 at most are kept). On stderr

@@ -57,7 +57,8 @@ EngineAnswer engine_install(
             .is_explicit = true,
             .allows_downgrade = allows_downgrade,
     };
-    if (source[0] != '/' && !http_url_is_meant(source))
+    bool is_url = http_url_is_meant(source);
+    if (source[0] != '/' && !is_url)
         return error_say(error, ENGINE_REFUSED,
                 "'%s' is neither an absolute path nor an http:// or https:// URL", source);
     if (is_url && has_credentials(source))
