@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -28,6 +29,7 @@ struct InstallTarget {
     int fd;       /* for writing; -1 until prepared */
     int claim_fd; /* holds the partition exclusively; -1 where it has no node */
     uint64_t offset_bytes;
+    atomic_int sync_failure; /* a negative errno; it stays */
 };
 
 static bool slots_overlap(const Slot *a, const Slot *b)
@@ -93,6 +95,13 @@ static UpdateError find_target(
     if (running != SLOT_NONE && slots_overlap(&slots[index], &slots[running])) {
         return error_say(error, UPDATE_ERROR_OPEN_TARGET,
                 "%s is the running slot: it is never written", slots[index].label);
+    }
+    /* Its tries may be spent by now, or be spent during the install. */
+    if (running != SLOT_NONE && !slots[running].successful) {
+        return error_say(error, UPDATE_ERROR_OPEN_TARGET,
+                "%s, which runs, is not marked good yet, and %s may be the last slot that boots: "
+                "update when the boot is complete, or run 'slotctl mark-good %s'",
+                slots[running].label, slots[index].label, slots[running].label);
     }
     *ret_index = index;
     return UPDATE_OK;
@@ -236,12 +245,21 @@ int install_target_zero(InstallTarget *target, uint64_t offset_bytes, uint64_t n
     return 0;
 }
 
+/* Who is told by the kernel that data could not be written is the only one who is: a success later
+ * says nothing about what was written before. */
+static void note_sync(InstallTarget *target, int r)
+{
+    if (r < 0 && (errno == EIO || errno == ENOSPC || errno == EDQUOT))
+        atomic_store(&target->sync_failure, -errno);
+}
+
 /* These two are advice: what they fail to do, install_target_sync does. */
 void install_target_write_behind(InstallTarget *target, uint64_t offset_bytes, uint64_t n_bytes)
 {
     uint64_t at;
     if (locate(target, offset_bytes, n_bytes, &at) == 0)
-        (void)sync_file_range(target->fd, (off_t)at, (off_t)n_bytes, SYNC_FILE_RANGE_WRITE);
+        note_sync(target,
+                sync_file_range(target->fd, (off_t)at, (off_t)n_bytes, SYNC_FILE_RANGE_WRITE));
 }
 
 void install_target_drop(InstallTarget *target, uint64_t offset_bytes, uint64_t n_bytes)
@@ -249,15 +267,19 @@ void install_target_drop(InstallTarget *target, uint64_t offset_bytes, uint64_t 
     uint64_t at;
     if (locate(target, offset_bytes, n_bytes, &at) < 0)
         return;
-    (void)sync_file_range(target->fd, (off_t)at, (off_t)n_bytes,
-            SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
+    note_sync(target, sync_file_range(target->fd, (off_t)at, (off_t)n_bytes,
+                              SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+                                      SYNC_FILE_RANGE_WAIT_AFTER));
     (void)posix_fadvise(target->fd, (off_t)at, (off_t)n_bytes, POSIX_FADV_DONTNEED);
 }
 
 int install_target_sync(InstallTarget *target)
 {
     if (fdatasync(target->fd) < 0)
-        return -errno;
+        atomic_store(&target->sync_failure, -errno);
+    int r = atomic_load(&target->sync_failure);
+    if (r < 0)
+        return r;
     (void)posix_fadvise(target->fd, (off_t)target->offset_bytes, (off_t)target->slot.size_bytes,
             POSIX_FADV_DONTNEED);
     return 0;

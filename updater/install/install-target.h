@@ -18,7 +18,7 @@ typedef struct InstallTarget InstallTarget;
 /* Finds the target on the disk, read-only. running_label: this slot is never the target; NULL
  * when none runs from the disk. target_label NULL: the one other slot. Strings are copied.
  * Returns UPDATE_OK, UPDATE_ERROR_OPEN_TARGET (no table, no such slot, the running one, several
- * would do), UPDATE_ERROR_GENERIC (memory). */
+ * would do, the running one is not marked good), UPDATE_ERROR_GENERIC (memory). */
 UpdateError install_target_find(const char *disk_path, const char *running_label,
         const char *target_label, InstallTarget **ret_target, ErrorText *error);
 
@@ -51,7 +51,8 @@ void install_target_write_behind(InstallTarget *target, uint64_t offset_bytes, u
 void install_target_drop(InstallTarget *target, uint64_t offset_bytes, uint64_t n_bytes);
 
 /* All that was written is on the device, its caches flushed, when this returns 0, and the slot is
- * dropped from the page cache. Errors: errno of fdatasync. */
+ * dropped from the page cache. Once it has failed, it fails for good. Errors: errno of
+ * fdatasync. */
 int install_target_sync(InstallTarget *target);
 
 /* The descriptor for writing (inside target) and where the slot begins in it. */

@@ -321,6 +321,27 @@ START_TEST(targets_that_are_refused)
 }
 END_TEST
 
+/* Its tries may be the last that boot anything. */
+START_TEST(a_running_slot_that_is_not_good_yet)
+{
+    make((PayloadPlan){0});
+    SlotDisk *disk;
+    ck_assert_int_eq(slot_disk_open(rig.disk_path, true, NULL, 0, &disk, NULL), 0);
+    ck_assert_int_eq(slot_disk_flip(disk, slot_disk_find(disk, "USR-A"), 3, NULL), 0);
+    slot_disk_free(disk);
+    rig_install(&rig, whole_file());
+    ck_assert_uint_eq(rig.code, UPDATE_ERROR_OPEN_TARGET);
+    ck_assert_ptr_nonnull(strstr(rig.error, "mark-good USR-A"));
+    ck_assert(rig_slot(&rig, "USR-B").successful);
+
+    ck_assert_int_eq(slot_disk_open(rig.disk_path, true, NULL, 0, &disk, NULL), 0);
+    ck_assert_int_eq(slot_disk_mark_good(disk, slot_disk_find(disk, "USR-A"), NULL), 0);
+    slot_disk_free(disk);
+    rig_install(&rig, whole_file());
+    ck_assert_uint_eq(rig.code, UPDATE_OK);
+}
+END_TEST
+
 static void overwrite_disk(uint64_t offset_bytes, size_t n_bytes, uint8_t value)
 {
     _cleanup_free_ uint8_t *data = malloc(n_bytes);
@@ -394,6 +415,7 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, file_cut_while_it_is_read);
     tcase_add_test(tcase, not_what_was_offered);
     tcase_add_test(tcase, targets_that_are_refused);
+    tcase_add_test(tcase, a_running_slot_that_is_not_good_yet);
     tcase_add_test(tcase, damaged_tables);
     tcase_add_test(tcase, owner_refuses);
     tcase_add_test(tcase, state_that_cannot_be_written);
