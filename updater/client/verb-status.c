@@ -74,7 +74,7 @@ static void read_state(const EngineState *state, EngineView *view)
         copy_text(view->last_error, sizeof(view->last_error), state->last_error);
         view->last_error_code = state->last_error_code;
     }
-    if (state->has_pending && !state->pending.is_replaced) {
+    if (engine_state_waits(state)) {
         copy_text(view->new_version, sizeof(view->new_version), state->pending.version);
         copy_text(view->target_slot, sizeof(view->target_slot), state->pending.label);
     }

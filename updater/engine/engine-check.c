@@ -90,8 +90,38 @@ static void refuse_downgrade(Engine *engine, const char *text)
     engine_finish(engine, ENGINE_FAILED, UPDATE_ERROR_DOWNGRADE, text);
 }
 
+/* Whether it leaves nothing for an install that was interrupted to go on with. */
+static bool is_final(OfferDecision decision)
+{
+    switch (decision) {
+    case OFFER_NOTHING:
+    case OFFER_ALREADY_RUNS:
+    case OFFER_ALREADY_WAITS:
+    case OFFER_FAILED_BEFORE:
+    case OFFER_DOWNGRADE:
+        return true;
+    case OFFER_NOT_NOW:
+    case OFFER_BACK_OFF:
+    case OFFER_INSTALL:
+        return false;
+    }
+    return false;
+}
+
+/* A person's request is refused by the install itself, with the reason. */
+static void wait_until_good(Engine *engine)
+{
+    ErrorText text;
+    error_say(&text, 0, "version %s is available; it waits until %s, which runs, is marked good",
+            engine->new_version, engine->running_label);
+    engine_finish(engine, ENGINE_NOT_NOW, UPDATE_OK, text.line);
+}
+
 static void act(Engine *engine, OfferDecision decision, const char *text)
 {
+    /* What a person allowed for that install is not allowed for the next. */
+    if (engine->request.is_resumed && is_final(decision))
+        engine->state->has_interrupted = false;
     switch (decision) {
     case OFFER_NOTHING:
     case OFFER_ALREADY_RUNS:
@@ -121,6 +151,10 @@ static void act(Engine *engine, OfferDecision decision, const char *text)
     }
     if (engine->request.task == ENGINE_CHECK) {
         engine_finish(engine, ENGINE_DONE, UPDATE_OK, text);
+        return;
+    }
+    if (!engine->request.is_explicit && !engine_runs_what_is_good(engine)) {
+        wait_until_good(engine);
         return;
     }
     log_notice("%s", text);
@@ -161,6 +195,7 @@ static void on_checked(OmahaExchange *exchange, const OmahaOutcome *outcome, voi
 
 void engine_start_check(Engine *engine, const EngineRequest *request)
 {
+    engine_settle_boot_again(engine);
     engine_begin(engine, request, ENGINE_CHECKING);
     engine->may_offer_name_hosts = offer_may_name_hosts(engine->config->server);
     /* Events that are on their way by themselves would be sent twice. */

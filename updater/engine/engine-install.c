@@ -123,9 +123,14 @@ static int on_accepted(Install *install, const char *version, void *userdata, Er
         return error_say(error, -EALREADY, "version %s runs already", version);
     if (!engine->request.is_explicit && engine_state_has_failed(state, version))
         return error_say(error, -EALREADY, "version %s failed here before", version);
-    /* What waited for its reboot, and what was known of the slot, ends here. */
-    if (state->has_pending)
+    /* What waited for its reboot, and what was known of the slot, ends here; but not if this
+     * install fails before it has touched the slot. */
+    if (engine_state_waits(state))
         state->pending.is_replaced = true;
+    const SlotContent *old = engine_state_slot(state, engine->target_label);
+    engine->has_old_content = old;
+    if (old)
+        engine->old_content = *old;
     engine_state_set_slot(state, engine->target_label, NULL);
     state->has_interrupted = true;
     state->interrupted = (InterruptedInstall){
@@ -150,7 +155,7 @@ static int on_commit(Install *install, const SlotContent *content, void *userdat
     state->pending = pending;
     state->has_pending = true;
     engine_state_set_slot(state, engine->target_label, content);
-    engine->is_committed = true;
+    engine->has_old_content = false;
     return engine_save(engine, error);
 }
 
@@ -173,13 +178,11 @@ static void succeed(Engine *engine)
 
 void engine_forget_install(Engine *engine)
 {
-    EngineState *state = engine->state;
-    state->has_interrupted = false;
-    /* The flip failed, or what waited was overwritten: nothing waits any more. */
-    if (engine->is_committed || (state->has_pending && state->pending.is_replaced)) {
-        state->has_pending = false;
-        engine_state_set_slot(state, engine->target_label, NULL);
-    }
+    bool was_accepted = engine->state->has_interrupted;
+    engine->state->has_interrupted = false;
+    /* A flip that failed may have been made, and what was to be replaced may still stand. */
+    if (was_accepted)
+        engine_settle_target(engine, true);
 }
 
 static void fail(Engine *engine, UpdateError code, const char *text)
@@ -276,6 +279,7 @@ void engine_start_install(Engine *engine, const OmahaResponse *offer)
         fail(engine, UPDATE_ERROR_OPEN_TARGET, engine->disk_error.line);
         return;
     }
+    engine_settle_boot_again(engine);
     record_running_slot(engine);
     const char *source_url = NULL;
     InstallOptions options = {

@@ -60,6 +60,7 @@ struct Engine {
     char running_label[SLOT_LABEL_BYTES];
     char target_label[SLOT_LABEL_BYTES]; /* the one slot that does not run; "" when not one */
     ErrorText disk_error;
+    bool is_boot_unknown; /* what became of the pending slot cannot be told yet */
 
     EnginePhase phase;
     EngineRequest request;
@@ -73,12 +74,12 @@ struct Engine {
     const OmahaResponse *offer; /* inside exchange */
     bool may_offer_name_hosts;  /* offer_may_name_hosts() of the server that was asked */
     Install *install;
-    SlotTask *slot_task;   /* of a rollback or reset */
-    bool has_warned;       /* of what does not stop the install */
-    bool is_committed;     /* on_commit was called */
-    bool is_reset;         /* a withdrawal that only forgets */
+    SlotTask *slot_task;  /* of a rollback or reset */
+    bool has_warned;      /* of what does not stop the install */
+    bool has_old_content; /* what the target held, as long as it is not known to be written */
+    SlotContent old_content;
     SlotTask *record_task; /* hashes the running slot */
-    SlotTask *tidy_task;   /* makes a slot that fell back unbootable */
+    SlotTask *tidy_task;   /* of the table, after a boot or a flip that was cut */
 
     CheckSchedule schedule;
     CheckResult check_result;
@@ -149,8 +150,20 @@ OmahaIdentity engine_omaha_identity(const Engine *engine, bool is_interactive);
 /* Which disk, which slot runs, which is written next; without slots disk_error says why. */
 void engine_find_slots(Engine *engine);
 
-/* Called once, at start, after engine_find_slots(). */
+/* What became of the slot that was chosen before. At start, after engine_find_slots(). */
 void engine_settle_boot(Engine *engine);
+
+/* The same before each task, for what was open at start: a slot that was not marked good yet, or
+ * could not be judged. */
+void engine_settle_boot_again(Engine *engine);
+
+/* After an install or a flip that failed or was cancelled: keeps of what is pending what the table
+ * bears out, whatever was to be done to it; after an install also of what is known of the target's
+ * content. The state is not saved. */
+void engine_settle_target(Engine *engine, bool is_install);
+
+/* False when the slot that runs is not marked good yet; then the other one must not be touched. */
+bool engine_runs_what_is_good(const Engine *engine);
 
 /* engine-install.c */
 

@@ -15,19 +15,27 @@ static void fail(Engine *engine, UpdateError code, const char *text)
     engine_finish(engine, ENGINE_FAILED, code, text);
 }
 
+/* It may have been made all the same. */
+static void give_up_flip(Engine *engine)
+{
+    EngineState *state = engine->state;
+    engine_settle_target(engine, false);
+    if (!state->has_pending)
+        engine_state_remove_failed(state, state->pending.previous_version);
+}
+
 static void on_flipped(SlotTask *task, int r, const ErrorText *error, void *userdata)
 {
     (void)task;
     Engine *engine = userdata;
     EngineState *state = engine->state;
     if (r < 0) {
-        state->has_pending = false;
+        give_up_flip(engine);
         fail(engine, UPDATE_ERROR_FLIP, error->line);
         return;
     }
     state->pending.is_flipped = true;
     engine_state_remove_failed(state, state->pending.version);
-    engine_state_add_failed(state, state->pending.previous_version);
     engine_report(
             engine, OMAHA_EVENT_UPDATE_COMPLETE, OMAHA_RESULT_ERROR, UPDATE_ERROR_ROLLED_BACK, "");
     ErrorText text;
@@ -67,20 +75,24 @@ static void on_proven(SlotTask *task, int r, const ErrorText *error, void *userd
             engine->config->version);
     memcpy(pending.label, engine->target_label, sizeof(pending.label));
     memcpy(pending.boot_id, engine->identity.boot_id, sizeof(pending.boot_id));
+    /* Who goes back does not want the version again by itself, also when power goes right after
+     * the flip; and no install goes on that would overwrite what was gone back to. */
     state->pending = pending;
     state->has_pending = true;
+    state->has_interrupted = false;
+    engine_state_add_failed(state, pending.previous_version);
     ErrorText save_error = {};
     slot_task_free(TAKE_PTR(engine->slot_task));
     r = engine_save(engine, &save_error);
     if (r < 0) {
-        state->has_pending = false;
+        give_up_flip(engine);
         fail(engine, UPDATE_ERROR_GENERIC, save_error.line);
         return;
     }
     engine_set_phase(engine, ENGINE_COMMITTING);
     r = start_task(engine, SLOT_TASK_PRIORITIZE, pending.label, NULL, on_flipped);
     if (r < 0) {
-        state->has_pending = false;
+        give_up_flip(engine);
         fail(engine, UPDATE_ERROR_GENERIC, strerror(-r));
     }
 }
@@ -116,6 +128,7 @@ static void on_withdrawn(SlotTask *task, int r, const ErrorText *error, void *us
     EngineState *state = engine->state;
     PendingSlot pending = state->pending;
     if (r < 0) {
+        engine_settle_target(engine, false);
         fail(engine, UPDATE_ERROR_FLIP, error->line);
         return;
     }
@@ -124,9 +137,6 @@ static void on_withdrawn(SlotTask *task, int r, const ErrorText *error, void *us
         engine_state_set_slot(state, pending.label, NULL);
     else
         engine_state_remove_failed(state, engine->config->version);
-    /* A reset only forgets; who rolls back does not want the version again by itself. */
-    if (!engine->is_reset && !pending.is_rollback)
-        engine_state_add_failed(state, pending.version);
     snprintf(engine->new_version, sizeof(engine->new_version), "%s", engine->config->version);
     ErrorText text;
     error_say(&text, 0, "version %s is withdrawn; %s stays", pending.version,
@@ -136,6 +146,26 @@ static void on_withdrawn(SlotTask *task, int r, const ErrorText *error, void *us
     engine_finish(engine, ENGINE_DONE, UPDATE_OK, text.line);
 }
 
+/* On the disk before the table changes: a restart in between must not take it for a slot that did
+ * not boot. A reset only forgets; who rolls back does not want the version again by itself. */
+static int note_withdrawal(Engine *engine, bool is_reset, ErrorText *error)
+{
+    EngineState *state = engine->state;
+    PendingSlot *pending = &state->pending;
+    bool is_unwanted =
+            !is_reset && !pending->is_rollback && !engine_state_has_failed(state, pending->version);
+    if (is_unwanted)
+        engine_state_add_failed(state, pending->version);
+    pending->is_replaced = true;
+    int r = engine_save(engine, error);
+    if (r < 0) {
+        pending->is_replaced = false;
+        if (is_unwanted)
+            engine_state_remove_failed(state, pending->version);
+    }
+    return r;
+}
+
 /* The pending slot is made unbootable; after a rollback, which must not lose a good slot, the
  * running one is put before it instead. */
 static EngineAnswer withdraw(Engine *engine, bool is_reset, ErrorText *error)
@@ -143,13 +173,16 @@ static EngineAnswer withdraw(Engine *engine, bool is_reset, ErrorText *error)
     const PendingSlot *pending = &engine->state->pending;
     if (pending->is_rollback && !engine->running_label[0])
         return error_say(error, ENGINE_REFUSED, "it is not known which slot runs");
+    if (note_withdrawal(engine, is_reset, error) < 0)
+        return ENGINE_CANNOT;
     engine_begin(engine, &(EngineRequest){.task = ENGINE_ROLLBACK, .is_explicit = true},
             ENGINE_COMMITTING);
-    engine->is_reset = is_reset;
     int r = start_task(engine, pending->is_rollback ? SLOT_TASK_PRIORITIZE : SLOT_TASK_MARK_BAD,
             pending->is_rollback ? engine->running_label : pending->label, NULL, on_withdrawn);
-    if (r < 0)
+    if (r < 0) {
+        engine_settle_target(engine, false);
         fail(engine, UPDATE_ERROR_GENERIC, strerror(-r));
+    }
     return ENGINE_STARTED;
 }
 

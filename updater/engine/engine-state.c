@@ -31,10 +31,10 @@ void engine_state_free(EngineState *state)
 
 static json_t *pending_to_json(const PendingSlot *pending)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:b, s:b, s:b}", "version", pending->version,
+    return json_pack("{s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:b}", "version", pending->version,
             "previous_version", pending->previous_version, "slot", pending->label, "boot_id",
             pending->boot_id, "rollback", pending->is_rollback, "flipped", pending->is_flipped,
-            "replaced", pending->is_replaced);
+            "replaced", pending->is_replaced, "booted", pending->is_booted);
 }
 
 static json_t *interrupted_to_json(const InterruptedInstall *interrupted)
@@ -120,7 +120,8 @@ static int pending_from_json(const json_t *object, PendingSlot *ret_pending)
             slot_record_text(object, "boot_id", p.boot_id, sizeof(p.boot_id)) < 0 ||
             read_bool(object, "rollback", &p.is_rollback) < 0 ||
             read_bool(object, "flipped", &p.is_flipped) < 0 ||
-            read_bool(object, "replaced", &p.is_replaced) < 0)
+            read_bool(object, "replaced", &p.is_replaced) < 0 ||
+            read_bool(object, "booted", &p.is_booted) < 0)
         return -EINVAL;
     *ret_pending = p;
     return 0;
@@ -252,6 +253,11 @@ int engine_state_load(int dir_fd, uint64_t now_sec, bool may_set_aside, EngineSt
     }
     *ret_state = TAKE_PTR(state);
     return 0;
+}
+
+bool engine_state_waits(const EngineState *state)
+{
+    return state->has_pending && !state->pending.is_replaced && !state->pending.is_booted;
 }
 
 static size_t find_failed(const EngineState *state, const char *version)

@@ -29,7 +29,8 @@ typedef struct {
     char boot_id[ENGINE_BOOT_ID_BYTES]; /* of the boot in which it was chosen */
     bool is_rollback;                   /* a person went back to what the slot held */
     bool is_flipped;  /* the table is known to say so; false: power may have gone before */
-    bool is_replaced; /* the slot is being overwritten by a newer version: nothing waits */
+    bool is_replaced; /* the slot is being overwritten by a newer version, or withdrawn */
+    bool is_booted;   /* it runs, or ran; not known to have been marked good */
 } PendingSlot;
 
 /* An install that had touched the target and has not ended: to be gone on with after a restart. */
@@ -80,6 +81,9 @@ int engine_state_load(int dir_fd, uint64_t now_sec, bool may_set_aside, EngineSt
 /* Replaces the file; on the disk when this returns. Blocks.
  * Errors: errno of write, fsync and rename; the old file is then whole. */
 int engine_state_save(const EngineState *state, int dir_fd, ErrorText *error);
+
+/* Whether a slot waits for its reboot. */
+bool engine_state_waits(const EngineState *state);
 
 bool engine_state_has_failed(const EngineState *state, const char *version);
 

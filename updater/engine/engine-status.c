@@ -44,7 +44,7 @@ bool engine_is_free(const Engine *engine)
 
 bool engine_waits_for_reboot(const Engine *engine)
 {
-    return engine->state->has_pending && !engine->state->pending.is_replaced;
+    return engine_state_waits(engine->state) && !engine->is_boot_unknown;
 }
 
 EngineStatus engine_status(const Engine *engine)

@@ -68,7 +68,7 @@ void engine_begin(Engine *engine, const EngineRequest *request, EnginePhase phas
     engine->request = *request;
     engine->progress = (InstallProgress){};
     engine->new_version[0] = '\0';
-    engine->is_committed = false;
+    engine->has_old_content = false;
     log_info("%s: %s", task_texts[request->task],
             request->is_resumed    ? "going on after a restart"
             : request->is_explicit ? "asked for"

@@ -23,8 +23,7 @@ static OfferDecision decide_version(const OmahaResponse *response, const EngineS
     const char *version = response->version;
     if (strcmp(version, context->running_version) == 0)
         return error_say(text, OFFER_ALREADY_RUNS, "version %s runs already", version);
-    if (state->has_pending && !state->pending.is_replaced &&
-            strcmp(version, state->pending.version) == 0)
+    if (engine_state_waits(state) && strcmp(version, state->pending.version) == 0)
         return error_say(text, OFFER_ALREADY_WAITS,
                 "version %s is installed; it waits for the reboot", version);
     if (!context->is_explicit && engine_state_has_failed(state, version))

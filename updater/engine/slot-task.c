@@ -68,6 +68,8 @@ static int change_table(SlotTask *task)
         return r;
     if (task->kind == SLOT_TASK_PRIORITIZE)
         return slot_disk_prioritize(disk, slot, task->tries, &task->error);
+    if (task->kind == SLOT_TASK_REPAIR)
+        return slot_disk_repair(disk, &task->error);
     return slot_disk_mark_bad(disk, slot, &task->error);
 }
 
@@ -82,6 +84,7 @@ static int work(const atomic_bool *is_cancelled, void *userdata)
         return record(task, is_cancelled);
     case SLOT_TASK_PRIORITIZE:
     case SLOT_TASK_MARK_BAD:
+    case SLOT_TASK_REPAIR:
         return change_table(task);
     }
     return -EINVAL;

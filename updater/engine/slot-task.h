@@ -14,6 +14,7 @@ typedef enum {
     SLOT_TASK_RECORD,     /* hashes all of it: content's size and sha256 */
     SLOT_TASK_PRIORITIZE, /* the flip of a rollback */
     SLOT_TASK_MARK_BAD,   /* makes it unbootable, unless no other could boot */
+    SLOT_TASK_REPAIR,     /* makes both copies of the table whole, and on the disk */
 } SlotTaskKind;
 
 typedef struct {
