@@ -12,6 +12,7 @@
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/fd-io.h"
 #include "updater/payload/key-kind.h"
@@ -129,6 +130,19 @@ int key_ring_add_file(KeyRing *ring, const char *path, ErrorText *error)
     return add_file(ring, AT_FDCWD, path, path, error);
 }
 
+/* A key that everybody may write is everybody's key. */
+static int check_writers(int dir_fd, const char *name, const char *path, ErrorText *error)
+{
+    struct stat st;
+    if (fstatat(dir_fd, name, &st, 0) < 0)
+        return error_say(error, -errno, "%s cannot be read: %s", path, strerror(errno));
+    if (st.st_mode & S_IWOTH)
+        return error_say(error, -EINVAL,
+                "%s can be changed by everybody, so its keys cannot be trusted: chmod o-w %s", path,
+                path);
+    return 0;
+}
+
 static bool is_key_name(const char *name)
 {
     size_t n = strlen(name);
@@ -149,7 +163,9 @@ static int load_entries(KeyRing *ring, DIR *dir, const char *folder_path, ErrorT
         _cleanup_free_ char *path = NULL;
         if (asprintf(&path, "%s/%s", folder_path, entry->d_name) < 0)
             return -ENOMEM;
-        int r = add_file(ring, dirfd(dir), entry->d_name, path, error);
+        int r = check_writers(dirfd(dir), entry->d_name, path, error);
+        if (r >= 0)
+            r = add_file(ring, dirfd(dir), entry->d_name, path, error);
         if (r < 0)
             return r;
     }
@@ -163,7 +179,9 @@ int key_ring_add_folder(KeyRing *ring, const char *folder_path, ErrorText *error
     if (!dir)
         return error_say(
                 error, -errno, "key folder %s cannot be read: %s", folder_path, strerror(errno));
-    int r = load_entries(ring, dir, folder_path, error);
+    int r = check_writers(dirfd(dir), ".", folder_path, error);
+    if (r >= 0)
+        r = load_entries(ring, dir, folder_path, error);
     closedir(dir);
     return r;
 }

@@ -20,7 +20,8 @@ typedef struct KeyRing KeyRing;
 /* Loads every *.pem of a folder (SubjectPublicKeyInfo, one or more in a file); blocks. A file that
  * is no usable key is an error that names it: a ring is never silently smaller than its folder. A
  * folder that is empty or missing gives an empty ring, with which nothing verifies (promise 6).
- * Names that begin with a dot are skipped. Errors: -EINVAL, -ENOMEM, errno. */
+ * Names that begin with a dot are skipped. Nor is a key usable that everybody may write, or whose
+ * folder everybody may. Errors: -EINVAL, -ENOMEM, errno. */
 int key_ring_load(const char *folder_path, KeyRing **ret_ring, ErrorText *error);
 
 /* Makes an empty ring. Errors: -ENOMEM. */

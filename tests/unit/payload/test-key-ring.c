@@ -92,6 +92,22 @@ START_TEST(each_kind_of_key_signs_and_verifies)
 }
 END_TEST
 
+START_TEST(everybodys_keys_are_refused)
+{
+    char folder[128], path[512];
+    snprintf(folder, sizeof(folder), "%s", unit_temp_dir());
+    test_keys_make(folder, "key", TEST_KEY_ED25519);
+    snprintf(path, sizeof(path), "%s/public/key.pem", folder);
+    ck_assert_int_eq(chmod(path, 0666), 0);
+    assert_not_loaded(folder, "key.pem can be changed by everybody");
+    ck_assert_int_eq(chmod(path, 0664), 0);
+    key_ring_free(load(folder));
+    *strrchr(path, '/') = '\0';
+    ck_assert_int_eq(chmod(path, 01777), 0);
+    assert_not_loaded(folder, "public can be changed by everybody");
+}
+END_TEST
+
 START_TEST(no_key_means_no)
 {
     char folder[128];
@@ -283,6 +299,7 @@ Suite *unit_suite(void)
     TCase *tcase = unit_case(suite, "key-ring");
     tcase_add_loop_test(tcase, each_kind_of_key_signs_and_verifies, 0, 2);
     tcase_add_test(tcase, no_key_means_no);
+    tcase_add_test(tcase, everybodys_keys_are_refused);
     tcase_add_test(tcase, keys_rotate_by_adding_one);
     tcase_add_test(tcase, several_keys_in_one_file);
     tcase_add_test(tcase, a_file_that_is_no_key_is_named);
