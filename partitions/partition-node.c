@@ -4,27 +4,42 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include "partitions/sysfs.h"
 
-/* The partition in the sysfs folder sys_fd/name, if it is this disk's number `number`. */
-static int check_partition(int disk_dir, const char *name, uint32_t number, uint64_t offset_bytes,
-        uint64_t size_bytes, char *ret_path, ErrorText *error)
+/* Where the table has a partition. */
+typedef struct {
+    uint32_t number;
+    uint64_t start; /* in SYSFS_SECTOR_BYTES */
+    uint64_t n_sectors;
+} Place;
+
+/* The partition in the sysfs folder disk_dir/name, if it is the one of this place. The kernel may
+ * not know the number and yet use the place, as it was before the table was changed. */
+static int check_partition(
+        int disk_dir, const char *name, const Place *place, char *ret_path, ErrorText *error)
 {
-    uint64_t value, start, size;
+    uint64_t number, start, size;
     _cleanup_close_ int dir = openat(disk_dir, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (dir < 0 || sysfs_read_u64(dir, "partition", &value) < 0 || value != number)
+    if (dir < 0 || sysfs_read_u64(dir, "partition", &number) < 0)
         return -ENOENT;
-    if (sysfs_read_u64(dir, "start", &start) < 0 || sysfs_read_u64(dir, "size", &size) < 0 ||
-            start != offset_bytes / SYSFS_SECTOR_BYTES || size != size_bytes / SYSFS_SECTOR_BYTES)
-        return error_say(error, -ESTALE,
-                "the kernel has partition %u at another place than the partition table; run "
-                "partprobe or reboot",
-                number);
-    return sysfs_read_node(dir, "", ret_path, PARTITION_NODE_BYTES);
+    bool is_known =
+            sysfs_read_u64(dir, "start", &start) >= 0 && sysfs_read_u64(dir, "size", &size) >= 0;
+    bool is_here = is_known && start == place->start && size == place->n_sectors;
+    if (number == place->number && is_here)
+        return sysfs_read_node(dir, "", ret_path, PARTITION_NODE_BYTES);
+    bool is_apart =
+            is_known && (start >= place->start + place->n_sectors || place->start >= start + size);
+    if (number != place->number && is_apart)
+        return -ENOENT;
+    return error_say(error, -ESTALE,
+            "the kernel has partition %u at another place than the partition table; run "
+            "partprobe or reboot",
+            (unsigned)number);
 }
 
 int partition_node_find(int disk_fd, uint32_t number, uint64_t offset_bytes, uint64_t size_bytes,
@@ -43,11 +58,15 @@ int partition_node_find(int disk_fd, uint32_t number, uint64_t offset_bytes, uin
         safe_close(disk_dir);
         return -ENOMEM;
     }
+    const Place place = {
+            .number = number,
+            .start = offset_bytes / SYSFS_SECTOR_BYTES,
+            .n_sectors = size_bytes / SYSFS_SECTOR_BYTES,
+    };
     int r = -ENOENT;
     for (struct dirent *d = readdir(dir); d && r == -ENOENT; d = readdir(dir))
         if (d->d_name[0] != '.')
-            r = check_partition(
-                    disk_dir, d->d_name, number, offset_bytes, size_bytes, ret_path, error);
+            r = check_partition(disk_dir, d->d_name, &place, ret_path, error);
     closedir(dir);
     return r;
 }

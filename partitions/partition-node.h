@@ -13,6 +13,6 @@
 /* The path of partition `number` (from 1) of the disk that disk_fd (borrowed) is open on.
  * Blocks on /sys and /dev only.
  * Errors: -ENOENT the kernel has no such partition, or disk_fd is no block device; -ESTALE it has
- * one at another place than offset_bytes and size_bytes. */
+ * that one at another place than offset_bytes and size_bytes, or another one there. */
 int partition_node_find(int disk_fd, uint32_t number, uint64_t offset_bytes, uint64_t size_bytes,
         char ret_path[static PARTITION_NODE_BYTES], ErrorText *error);

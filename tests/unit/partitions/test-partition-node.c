@@ -66,7 +66,12 @@ START_TEST(a_partition_has_its_node)
     snprintf(expected, sizeof(expected), "%.32sp3", disk_path);
 
     int r = partition_node_find(disk, 3, PARTITION_OFFSET_BYTES, PARTITION_BYTES, path, &error);
-    int missing =
+    int missing = partition_node_find(
+            disk, 2, PARTITION_OFFSET_BYTES + PARTITION_BYTES, PARTITION_BYTES, path, &error);
+    int before = partition_node_find(disk, 2, 512, PARTITION_OFFSET_BYTES - 512, path, &error);
+    int taken = partition_node_find(
+            disk, 2, PARTITION_OFFSET_BYTES + PARTITION_BYTES - 512, 512, path, &error);
+    int renumbered =
             partition_node_find(disk, 2, PARTITION_OFFSET_BYTES, PARTITION_BYTES, path, &error);
     int moved = partition_node_find(
             disk, 3, PARTITION_OFFSET_BYTES + 512, PARTITION_BYTES, path, &error);
@@ -76,6 +81,9 @@ START_TEST(a_partition_has_its_node)
     ck_assert_int_eq(r, 0);
     ck_assert_str_eq(path, expected);
     ck_assert_int_eq(missing, -ENOENT);
+    ck_assert_int_eq(before, -ENOENT);
+    ck_assert_int_eq(taken, -ESTALE);
+    ck_assert_int_eq(renumbered, -ESTALE);
     ck_assert_int_eq(moved, -ESTALE);
     ck_assert_int_eq(resized, -ESTALE);
     ck_assert_ptr_nonnull(strstr(error.line, "partprobe"));
