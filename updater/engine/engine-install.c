@@ -5,6 +5,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "updater/engine/offer.h"
 #include "updater/omaha/download-policy.h"
 
 /* From an offer (or a file, or a URL) to a flipped slot: the options, the state that goes to the
@@ -121,6 +122,11 @@ static int on_accepted(Install *install, const char *version, void *userdata, Er
     /* An Omaha answer need not name its version: then this is the first time that we see it. */
     if (!engine->request.is_explicit && strcmp(version, engine->config->version) == 0)
         return error_say(error, -EALREADY, "version %s runs already", version);
+    bool allows_downgrade = engine->request.allows_downgrade || engine->config->allow_downgrade;
+    if (!engine->request.is_explicit && !allows_downgrade &&
+            offer_is_older_than_pending(state, version))
+        return error_say(error, -EALREADY,
+                "version %s is older than the one that waits for its reboot", version);
     if (!engine->request.is_explicit && engine_state_has_failed(state, version))
         return error_say(error, -EALREADY, "version %s failed here before", version);
     /* What waited for its reboot, and what was known of the slot, ends here; but not if this

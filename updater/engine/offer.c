@@ -15,6 +15,13 @@ bool offer_may_name_hosts(const char *server_url)
     return url.is_https;
 }
 
+bool offer_is_older_than_pending(const EngineState *state, const char *version)
+{
+    const PendingSlot *pending = &state->pending;
+    return state->has_pending && !pending->is_replaced && !pending->is_rollback &&
+           version_compare(version, pending->version) < 0;
+}
+
 /* error_say() hands the decision back. */
 
 static OfferDecision decide_version(const OmahaResponse *response, const EngineState *state,
@@ -26,6 +33,12 @@ static OfferDecision decide_version(const OmahaResponse *response, const EngineS
     if (engine_state_waits(state) && strcmp(version, state->pending.version) == 0)
         return error_say(text, OFFER_ALREADY_WAITS,
                 "version %s is installed; it waits for the reboot", version);
+    if (!context->is_explicit && !context->allows_downgrade && version[0] != '\0' &&
+            offer_is_older_than_pending(state, version))
+        return error_say(text, OFFER_ALREADY_WAITS,
+                "version %s is installed and waits for the reboot; %s, which is offered, is older: "
+                "'flipside update' installs it",
+                state->pending.version, version);
     if (!context->is_explicit && engine_state_has_failed(state, version))
         return error_say(text, OFFER_FAILED_BEFORE,
                 "version %s did not boot here or was rolled back; 'flipside update' tries it again",

@@ -15,7 +15,7 @@ typedef enum {
     OFFER_NOTHING,       /* the server has nothing newer */
     OFFER_NOT_NOW,       /* the server declines */
     OFFER_ALREADY_RUNS,  /* the offered version runs */
-    OFFER_ALREADY_WAITS, /* it is installed and waits for the reboot */
+    OFFER_ALREADY_WAITS, /* it, or a newer one, is installed and waits for the reboot */
     OFFER_FAILED_BEFORE, /* promise 8 */
     OFFER_DOWNGRADE,     /* promise 7 */
     OFFER_BACK_OFF,      /* it failed lately: event 3/9 with code 40 */
@@ -32,6 +32,10 @@ typedef struct {
 /* Whether the answers of this server may say which hosts are told DOWNLOAD_USER and its password:
  * over http anybody on the way could name a host of their own. */
 bool offer_may_name_hosts(const char *server_url);
+
+/* Whether a version is older than the update that waits for its reboot: to replace that by it needs
+ * a person, or a replay of an old release could take back a fix that is installed already. */
+bool offer_is_older_than_pending(const EngineState *state, const char *version);
 
 /* state's policy must be bound to the response (download-policy.h) when it offers an update.
  * text says the decision in one line for a person. */

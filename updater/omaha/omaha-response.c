@@ -20,7 +20,7 @@
 #define STATUS_MAX_CHARS 128
 #define SIGNATURE_MAX_CHARS 8192
 #define FAILURES_DEFAULT 10
-#define FAILURES_MAX 1000
+#define FAILURES_MAX 100 /* at a minute each, of 32 URLs: two days in which nothing else is asked */
 
 static UpdateError out_of_memory(ErrorText *error)
 {

@@ -78,6 +78,25 @@ START_TEST(what_runs_or_waits_is_not_installed_again)
 }
 END_TEST
 
+START_TEST(what_waits_is_not_replaced_by_what_is_older)
+{
+    state->has_pending = true;
+    strcpy(state->pending.version, "2.1");
+    assert_decision(OFFER_ALREADY_WAITS, "'flipside update'");
+    context.is_explicit = true;
+    assert_decision(OFFER_INSTALL, "2.0");
+    context.is_explicit = false;
+    context.allows_downgrade = true;
+    assert_decision(OFFER_INSTALL, "2.0");
+    context.allows_downgrade = false;
+    state->pending.is_rollback = true; /* to what was there before, and older anyhow */
+    assert_decision(OFFER_INSTALL, "2.0");
+    state->pending.is_rollback = false;
+    state->pending.is_replaced = true;
+    assert_decision(OFFER_INSTALL, "2.0");
+}
+END_TEST
+
 START_TEST(what_failed_needs_a_person)
 {
     engine_state_add_failed(state, "2.0");
@@ -131,6 +150,7 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, a_newer_version_is_installed);
     tcase_add_test(tcase, a_server_may_decline);
     tcase_add_test(tcase, what_runs_or_waits_is_not_installed_again);
+    tcase_add_test(tcase, what_waits_is_not_replaced_by_what_is_older);
     tcase_add_test(tcase, what_failed_needs_a_person);
     tcase_add_test(tcase, what_is_older_needs_permission);
     tcase_add_test(tcase, what_keeps_failing_is_left_alone_for_a_while);
