@@ -104,9 +104,10 @@ HttpUrlShown http_url_show(const char *text)
     const char *scheme_end = text + strspn(text, scheme);
     const char *host = strncmp(scheme_end, "://", 3) == 0 ? scheme_end + 3 : text;
     const char *rest = find_shown(text, host);
+    size_t n_rest = MIN(strcspn(rest, "?"), (size_t)INT16_MAX);
     HttpUrlShown shown;
-    snprintf(shown.text, sizeof(shown.text), "%.*s%s%s", (int)MIN(host - text, INT16_MAX), text,
-            rest == host ? "" : "***@", rest);
+    snprintf(shown.text, sizeof(shown.text), "%.*s%s%.*s%s", (int)MIN(host - text, INT16_MAX), text,
+            rest == host ? "" : "***@", (int)n_rest, rest, rest[n_rest] == '?' ? "?***" : "");
     return shown;
 }
 

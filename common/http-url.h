@@ -31,7 +31,8 @@ typedef struct {
 } HttpUrlShown;
 
 /* An address as anybody may see it, in messages, logs and on D-Bus: what stands for user and
- * password is left out, also where text is no address at all; cut at the end of the buffer. */
+ * password is left out, also where text is no address at all, and so is the query, which may hold a
+ * token; cut at the end of the buffer. */
 HttpUrlShown http_url_show(const char *text);
 
 /* Whether text begins with one of the two schemes, as a person's word for "an address, not a file";
