@@ -111,6 +111,7 @@ class UpdatePayload(unittest.TestCase):
                        digests["payload"], unsigned)
         for part, digest in digests.items():
             self.assertEqual(digest.stat().st_size, 32)
+            self.assertEqual(digest.stat().st_mode & 0o022, 0, "others choose what is signed")
             run(["openssl", "pkeyutl", "-sign", "-inkey", self.rsa[0], "-pkeyopt", "digest:sha256",
                  "-in", digest, "-out", self.path(f"{part}.rsa")])
             run(["openssl", "pkeyutl", "-sign", "-inkey", self.ed25519[0], "-rawin", "-in", digest,

@@ -102,7 +102,7 @@ static int parse(SignOptions *options, int argc, char **argv)
 
 static int write_digest(const char *path, const Sha256 *digest, ErrorText *error)
 {
-    int r = atomic_file_write(AT_FDCWD, path, digest->bytes, SHA256_BYTES, 0666);
+    int r = atomic_file_write(AT_FDCWD, path, digest->bytes, SHA256_BYTES, 0644);
     return r < 0 ? error_say(error, r, "%s cannot be written: %s", path, strerror(-r)) : 0;
 }
 
