@@ -3,10 +3,13 @@
 """The daemon on D-Bus as others use it: the old interface member by member, answers while an
 install runs, the readiness that systemd waits for."""
 import os
+import shutil
 import socket
 import time
+import unittest
+from xml.etree import ElementTree
 
-from lab import main, program, run, wait_for
+from lab import SOURCE_ROOT, main, program, run, wait_for
 from machine import BUS_NAME, BUS_PATH, MANAGER_INTERFACE
 from machine_test import MachineTest
 
@@ -74,6 +77,41 @@ class Bus(MachineTest):
         self.assertEqual(machine.call(f"{MANAGER_INTERFACE}.ResetStatus").returncode, 0)
         self.assertFalse(machine.slots()["USR-B"].is_bootable)
         self.assertEqual(machine.phase(), "idle")
+
+    @unittest.skipUnless(os.geteuid() == 0 and shutil.which("setpriv"), "needs root and setpriv")
+    def test_nobody_changes_anything(self):
+        """On a bus that lets all pass, so that the daemon itself must refuse; and the policy of the
+        system bus has the same list."""
+        machine = self.machine()
+        for folder in (self.lab.folder, machine.folder):
+            folder.chmod(0o755)
+        machine.start_engine()
+
+        def call_as_nobody(member, *args):
+            return run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "dbus-send",
+                        f"--bus={machine.bus}", "--print-reply", f"--dest={BUS_NAME}", BUS_PATH,
+                        member, *args], check=False)
+
+        free = set()
+        text = call_as_nobody("org.freedesktop.DBus.Introspectable.Introspect").stdout
+        tree = ElementTree.fromstring(text[text.index("<node"):text.rindex("</node>") + 7])
+        for interface in tree.findall("interface"):
+            name = interface.get("name")
+            for method in interface.findall("method"):
+                if not name.startswith(BUS_NAME):
+                    continue
+                types = [a.get("type") for a in method.findall("arg") if a.get("direction") == "in"]
+                values = {"s": "string:/nothing", "t": "uint64:0"}
+                done = call_as_nobody(f"{name}.{method.get('name')}", *(values[t] for t in types))
+                if done.returncode == 0:
+                    free.add(method.get("name"))
+                else:
+                    self.assertIn("AccessDenied", done.stderr, method.get("name"))
+        self.assertEqual(free, {"GetStatus", "GetSlots"})
+        policy = ElementTree.parse(SOURCE_ROOT / "systemd-units/com.coreos.update1.conf")
+        allowed = {rule.get("send_member") for rule in policy.iterfind("policy[@context]/allow")
+                   if rule.get("send_interface", "").startswith(BUS_NAME)}
+        self.assertEqual(allowed, free)
 
     def test_a_password_in_a_url_is_shown_nowhere(self):
         machine = self.machine()
