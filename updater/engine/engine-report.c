@@ -106,12 +106,14 @@ void engine_report(Engine *engine, OmahaEventType type, OmahaEventResult result,
     OmahaEvent event = {.type = type, .result = result, .error_code = error_code};
     snprintf(event.previous_version, sizeof(event.previous_version), "%s", previous_version);
     ErrorText error = {};
-    size_t n_before = event_outbox_count(engine->outbox);
+    size_t n_before, n_after;
+    (void)event_outbox_peek(engine->outbox, &n_before);
     if (event_outbox_add(engine->outbox, &event, &error) < 0)
         log_warning("event %d/%d: %s", (int)type, (int)result, error.line);
     /* A full outbox gave one up, perhaps one that is on its way: rather send the last of those
      * twice than take this one for delivered. */
-    if (event_outbox_count(engine->outbox) == n_before) {
+    (void)event_outbox_peek(engine->outbox, &n_after);
+    if (n_after == n_before) {
         engine->n_events_sent -= engine->n_events_sent > 0;
         engine->n_report_events -= engine->n_report_events > 0;
     }
