@@ -210,3 +210,8 @@ int event_outbox_delivered(EventOutbox *outbox, size_t n_events, ErrorText *erro
     outbox_remove(outbox, 0, MIN(n_events, outbox->n_events));
     return n_events > 0 ? outbox_write(outbox, error) : 0;
 }
+
+size_t event_outbox_count(const EventOutbox *outbox)
+{
+    return outbox->n_events;
+}

@@ -40,3 +40,6 @@ const OmahaEvent *event_outbox_peek(const EventOutbox *outbox, size_t *ret_n_eve
  * any other change. Errors, with error: errno of writing; they are gone from memory all the
  * same. */
 int event_outbox_delivered(EventOutbox *outbox, size_t n_events, ErrorText *error);
+
+/* How many events wait. */
+size_t event_outbox_count(const EventOutbox *outbox);

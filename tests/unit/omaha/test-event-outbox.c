@@ -45,13 +45,6 @@ static void add(EventOutbox *outbox, OmahaEventType type, OmahaEventResult resul
     ck_assert_int_eq(event_outbox_add(outbox, &event, NULL), 0);
 }
 
-static size_t n_events_in(const EventOutbox *outbox)
-{
-    size_t n;
-    (void)event_outbox_peek(outbox, &n);
-    return n;
-}
-
 static void assert_event(const EventOutbox *outbox, size_t i, OmahaEventType type,
         OmahaEventResult result, unsigned error_code, const char *previous_version)
 {
@@ -68,13 +61,13 @@ START_TEST(events_outlive_the_process)
 {
     _cleanup_close_ int state_fd = open_state();
     _cleanup_(event_outbox_freep) EventOutbox *outbox = load(state_fd);
-    ck_assert_uint_eq(n_events_in(outbox), 0);
+    ck_assert_uint_eq(event_outbox_count(outbox), 0);
     add(outbox, OMAHA_EVENT_DOWNLOAD_STARTED, OMAHA_RESULT_SUCCESS, 0, "");
     add(outbox, OMAHA_EVENT_UPDATE_COMPLETE, OMAHA_RESULT_ERROR, 4294967295U, "");
     add(outbox, OMAHA_EVENT_UPDATE_COMPLETE, OMAHA_RESULT_SUCCESS_REBOOT, 0, "1.2~rc^1+a_b-c");
 
     _cleanup_(event_outbox_freep) EventOutbox *again = load(state_fd);
-    ck_assert_uint_eq(n_events_in(again), 3);
+    ck_assert_uint_eq(event_outbox_count(again), 3);
     assert_event(again, 0, OMAHA_EVENT_DOWNLOAD_STARTED, OMAHA_RESULT_SUCCESS, 0, "");
     assert_event(again, 1, OMAHA_EVENT_UPDATE_COMPLETE, OMAHA_RESULT_ERROR, 4294967295U, "");
     assert_event(again, 2, OMAHA_EVENT_UPDATE_COMPLETE, OMAHA_RESULT_SUCCESS_REBOOT, 0,
@@ -82,11 +75,11 @@ START_TEST(events_outlive_the_process)
 
     ck_assert_int_eq(event_outbox_delivered(again, 2, NULL), 0);
     _cleanup_(event_outbox_freep) EventOutbox *third = load(state_fd);
-    ck_assert_uint_eq(n_events_in(third), 1);
+    ck_assert_uint_eq(event_outbox_count(third), 1);
     assert_event(third, 0, OMAHA_EVENT_UPDATE_COMPLETE, OMAHA_RESULT_SUCCESS_REBOOT, 0,
             "1.2~rc^1+a_b-c");
     ck_assert_int_eq(event_outbox_delivered(third, 100, NULL), 0);
-    ck_assert_uint_eq(n_events_in(third), 0);
+    ck_assert_uint_eq(event_outbox_count(third), 0);
 }
 END_TEST
 
@@ -99,11 +92,11 @@ START_TEST(a_full_queue_gives_up_progress_first)
     add(outbox, OMAHA_EVENT_UPDATE_COMPLETE, OMAHA_RESULT_SUCCESS_REBOOT, 0, "1");
     add(outbox, OMAHA_EVENT_UPDATE_COMPLETE, OMAHA_RESULT_ERROR, 9, "");
     add(outbox, OMAHA_EVENT_DOWNLOAD_STARTED, OMAHA_RESULT_SUCCESS, 0, "");
-    while (n_events_in(outbox) < EVENT_OUTBOX_MAX)
+    while (event_outbox_count(outbox) < EVENT_OUTBOX_MAX)
         add(outbox, OMAHA_EVENT_UPDATE_COMPLETE, OMAHA_RESULT_ERROR, 15, "");
 
     add(outbox, OMAHA_EVENT_UPDATE_COMPLETE, OMAHA_RESULT_ERROR, 23, ""); /* 13/1 goes */
-    ck_assert_uint_eq(n_events_in(outbox), EVENT_OUTBOX_MAX);
+    ck_assert_uint_eq(event_outbox_count(outbox), EVENT_OUTBOX_MAX);
     assert_event(outbox, 2, OMAHA_EVENT_UPDATE_COMPLETE, OMAHA_RESULT_ERROR, 9, "");
     assert_event(outbox, 3, OMAHA_EVENT_UPDATE_COMPLETE, OMAHA_RESULT_ERROR, 15, "");
     assert_event(
@@ -131,7 +124,7 @@ START_TEST(what_must_not_be_lost_is_not)
     ErrorText error = {0};
     ck_assert_int_eq(event_outbox_add(outbox, &one_more, &error), -ENOBUFS);
     ck_assert_str_ne(error.line, "");
-    ck_assert_uint_eq(n_events_in(outbox), EVENT_OUTBOX_MAX);
+    ck_assert_uint_eq(event_outbox_count(outbox), EVENT_OUTBOX_MAX);
     assert_event(outbox, EVENT_OUTBOX_MAX - 1, OMAHA_EVENT_UPDATE_COMPLETE,
             OMAHA_RESULT_SUCCESS_REBOOT, 0, "1");
 }
@@ -148,7 +141,7 @@ START_TEST(a_version_that_is_none_is_refused)
     ck_assert_str_ne(error.line, "");
     memset(event.previous_version, 'x', sizeof(event.previous_version)); /* no end */
     ck_assert_int_eq(event_outbox_add(outbox, &event, &error), -EINVAL);
-    ck_assert_uint_eq(n_events_in(outbox), 0);
+    ck_assert_uint_eq(event_outbox_count(outbox), 0);
     ck_assert_int_eq(faccessat(state_fd, EVENT_OUTBOX_FILE, F_OK, 0), -1);
 }
 END_TEST
@@ -181,12 +174,12 @@ START_TEST(a_damaged_file_is_set_aside)
         ErrorText note;
         ck_assert_int_eq(event_outbox_load(state_fd, &outbox, &note), 0);
         ck_assert_msg(note.line[0] != '\0', "case %zu is taken", i);
-        ck_assert_uint_eq(n_events_in(outbox), 0);
+        ck_assert_uint_eq(event_outbox_count(outbox), 0);
         ck_assert_int_eq(faccessat(state_fd, EVENT_OUTBOX_FILE, F_OK, 0), -1);
         ck_assert_int_eq(faccessat(state_fd, EVENT_OUTBOX_DAMAGED_FILE, F_OK, 0), 0);
         add(outbox, OMAHA_EVENT_DOWNLOAD_STARTED, OMAHA_RESULT_SUCCESS, 0, "");
         _cleanup_(event_outbox_freep) EventOutbox *again = load(state_fd);
-        ck_assert_uint_eq(n_events_in(again), 1);
+        ck_assert_uint_eq(event_outbox_count(again), 1);
     }
 }
 END_TEST
@@ -205,7 +198,7 @@ START_TEST(a_file_of_too_much_is_set_aside)
         ErrorText note;
         ck_assert_int_eq(event_outbox_load(state_fd, &outbox, &note), 0);
         ck_assert_str_ne(note.line, "");
-        ck_assert_uint_eq(n_events_in(outbox), 0);
+        ck_assert_uint_eq(event_outbox_count(outbox), 0);
     }
     ck_assert_int_eq(mkdirat(state_fd, EVENT_OUTBOX_FILE, 0700), 0); /* not even a file */
     _cleanup_(event_outbox_freep) EventOutbox *outbox = NULL;
@@ -237,14 +230,14 @@ START_TEST(the_queue_works_when_it_cannot_be_written)
     ck_assert_ptr_nonnull(strstr(error.line, EVENT_OUTBOX_FILE));
     ck_assert_int_eq(r_delivered, -EFBIG);
     ck_assert_str_ne(delivered_error.line, "");
-    ck_assert_uint_eq(n_events_in(outbox), 1);
+    ck_assert_uint_eq(event_outbox_count(outbox), 1);
     assert_event(outbox, 0, OMAHA_EVENT_UPDATE_COMPLETE, OMAHA_RESULT_SUCCESS, 0, "");
 
     _cleanup_(event_outbox_freep) EventOutbox *on_disk = load(state_fd); /* the old file, whole */
     assert_event(on_disk, 0, OMAHA_EVENT_DOWNLOAD_STARTED, OMAHA_RESULT_SUCCESS, 0, "");
     add(outbox, OMAHA_EVENT_UPDATE_COMPLETE, OMAHA_RESULT_SUCCESS_REBOOT, 0, "1");
     _cleanup_(event_outbox_freep) EventOutbox *caught_up = load(state_fd);
-    ck_assert_uint_eq(n_events_in(caught_up), 2);
+    ck_assert_uint_eq(event_outbox_count(caught_up), 2);
 }
 END_TEST
 
