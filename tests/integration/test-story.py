@@ -117,6 +117,31 @@ class Story(MachineTest):
         machine.flipside("update")
         self.assert_installed(machine)
 
+    def test_a_version_that_is_never_marked_good_is_not_installed_again(self):
+        machine, server = self.start(FIRST_CHECK=0)
+        self.versions = {"USR-A": "1.0.0", "USR-B": "2.0.0"}
+        machine.start_engine()
+        machine.wait_for_phase("need-reboot")
+        machine.versions.update(self.versions)
+        for _ in range(3):  # each boot comes as far as the daemon
+            self.assertTrue(machine.slotctl("next", "--spend").stdout.startswith("USR-B"))
+            machine.reboot("USR-B")
+            machine.start_engine()
+            self.wait_for_event(server, machine, COMPLETE, 2, previousversion="1.0.0")
+            self.assertNotEqual(machine.phase(), "need-reboot")
+        done = machine.flipside("install", self.payload, check=False)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("mark-good", done.stderr)
+        self.assertTrue(machine.slots()["USR-A"].is_bootable, "the last slot that boots was lost")
+
+        self.reboot(machine, "1.0.0")
+        n_checks = len(server.checks())
+        machine.start_engine()
+        self.wait_for_event(server, machine, COMPLETE, 0, errorcode=44)
+        wait_for("another check", lambda: len(server.checks()) > n_checks, logs=[machine.log])
+        wait_for("the check to end", lambda: machine.phase() == "idle", logs=[machine.log])
+        self.assertFalse(machine.slots()["USR-B"].is_bootable)
+
     def test_a_newer_version_replaces_the_one_that_waits(self):
         machine, server = self.start()
         machine.start_engine()
