@@ -18,7 +18,7 @@ bool offer_may_name_hosts(const char *server_url)
 bool offer_is_older_than_pending(const EngineState *state, const char *version)
 {
     const PendingSlot *pending = &state->pending;
-    return state->has_pending && !pending->is_replaced && !pending->is_rollback &&
+    return engine_state_waits(state) && !pending->is_rollback &&
            version_compare(version, pending->version) < 0;
 }
 
