@@ -95,7 +95,11 @@ class KillAnywhere(MachineTest):
         phases = {}
         for kill in range(N_KILLS):
             with self.subTest(kill=kill + 1):
-                self.one(machine, source, phases)
+                try:
+                    self.one(machine, source, phases)
+                finally:
+                    if machine.engine is not None:
+                        machine.kill_engine()
         print(f"# killed in {phases}")
 
     def one(self, machine, source, phases):
@@ -109,6 +113,8 @@ class KillAnywhere(MachineTest):
             self.assert_holds(machine, "USR-B", self.image_b)
         machine.start_engine()
         machine.wait_for_phase("need-reboot")
+        wait_for("both copies of the table to be good again",
+                 lambda: not machine.table_problems(), logs=[machine.log])
         self.assert_installed(machine)
         machine.flipside("cancel", check=False)
         machine.call("com.coreos.update1.Manager.ResetStatus")
