@@ -34,6 +34,20 @@ class Configuration(MachineTest):
     def test_a_megabyte(self):
         self.complain(b"GROUP=" + b"x" * (1 << 20) + b"\n", "update.conf")
 
+    def test_a_password_that_everybody_can_read(self):
+        machine = self.machine()
+        machine.configure(SERVER="disabled", DOWNLOAD_USER="u", DOWNLOAD_PASSWORD="geheim")
+        machine.update_conf.chmod(0o644)
+        machine.start_engine()
+        machine.call("com.coreos.update1.Flipside.Reload")
+        log = machine.log.read_text()
+        self.assertEqual(log.count("can be read by everybody"), 1, log)
+        self.assertNotIn("geheim", log)
+        machine.update_conf.chmod(0o600)
+        machine.stop_engine()
+        machine.start_engine()
+        self.assertEqual(machine.log.read_text().count("can be read by everybody"), 1)
+
     def test_no_newline_at_the_end(self):
         machine = self.machine()
         machine.update_conf.write_text("SERVER=disabled\nGROUP=beta")

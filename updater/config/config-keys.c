@@ -171,6 +171,7 @@ static const ConfigKey keys[] = {
                 .is_secret = true,
                 .read = read_text_or_none,
                 .offset = offsetof(Config, download_password),
+                .origin_offset = offsetof(Config, password_file),
         },
         {
                 .name = "ALLOW_DOWNGRADE",

@@ -44,6 +44,7 @@ typedef struct Config {
     unsigned poll_jitter_percent; /* POLL_JITTER=PERCENT of the wait, both ways, 0..50, 11 */
     const char *server_file;      /* which file said SERVER, for messages; static; NULL: none */
     const char *group_file;       /* the same of GROUP */
+    const char *password_file;    /* the same of DOWNLOAD_PASSWORD */
 } Config;
 
 typedef enum { CONFIG_MACHINE, CONFIG_IMAGE, CONFIG_RELEASE, CONFIG_N_LAYERS } ConfigLayer;

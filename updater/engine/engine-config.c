@@ -2,6 +2,7 @@
 #include "updater/engine/engine-private.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/log.h"
 #include "common/printable.h"
@@ -22,6 +23,19 @@ static void keep_config_error(Engine *engine, ErrorText *line)
     engine->observer->on_status(engine->userdata);
 }
 
+/* A password that everybody can read is used all the same: an update is worth more. */
+static void warn_of_readers(Engine *engine, const Config *config)
+{
+    struct stat st;
+    const char *path = config->password_file;
+    bool is_open = config->download_password && path &&
+                   fstatat(engine->root_fd, path + strspn(path, "/"), &st, 0) == 0 &&
+                   (st.st_mode & S_IROTH);
+    if (is_open && !engine->has_open_password)
+        log_warning("DOWNLOAD_PASSWORD in %s can be read by everybody: chmod o-r %s", path, path);
+    engine->has_open_password = is_open;
+}
+
 int engine_load_config(Engine *engine, ErrorText *error)
 {
     Config *config = NULL;
@@ -33,6 +47,7 @@ int engine_load_config(Engine *engine, ErrorText *error)
     }
     config_free(engine->config);
     engine->config = config;
+    warn_of_readers(engine, config);
     engine->server_shown = http_url_show(config->server ? config->server : "");
     if (engine->has_config_error) {
         /* It was about the file alone, which is good now. */
