@@ -142,6 +142,14 @@ class Story(MachineTest):
         wait_for("the check to end", lambda: machine.phase() == "idle", logs=[machine.log])
         self.assertFalse(machine.slots()["USR-B"].is_bootable)
 
+    def test_when_the_update_is_told_the_way_back_is_known(self):
+        machine = self.machine(slot_mib=400)  # takes longer to hash than the update to install
+        machine.start_engine()
+        machine.flipside("install", self.payload)
+        machine.kill_engine()
+        state = json.loads((machine.state / "state.json").read_text())
+        self.assertEqual(sorted(state["slots"]), ["USR-A", "USR-B"])
+
     def test_a_newer_version_replaces_the_one_that_waits(self):
         machine, server = self.start()
         machine.start_engine()

@@ -251,6 +251,10 @@ void engine_settle_boot(Engine *engine)
 
 void engine_settle_boot_again(Engine *engine)
 {
+    if (engine->is_boot_unknown && engine->disk_error.line[0]) {
+        engine->disk_error.line[0] = '\0';
+        engine_find_slots(engine);
+    }
     if (engine->is_boot_unknown || engine->state->pending.is_booted)
         engine_settle_boot(engine);
 }

@@ -28,6 +28,8 @@ static EnginePhase phase_of(InstallPhase phase)
     return ENGINE_STARTING;
 }
 
+static void succeed(Engine *engine);
+
 static void on_recorded(SlotTask *task, int r, const ErrorText *error, void *userdata)
 {
     Engine *engine = userdata;
@@ -39,6 +41,8 @@ static void on_recorded(SlotTask *task, int r, const ErrorText *error, void *use
         (void)engine_save(engine, NULL);
     }
     slot_task_free(TAKE_PTR(engine->record_task));
+    if (engine->is_flipped)
+        succeed(engine);
 }
 
 static void record_running_slot(Engine *engine)
@@ -168,6 +172,7 @@ static int on_commit(Install *install, const SlotContent *content, void *userdat
 static void succeed(Engine *engine)
 {
     EngineState *state = engine->state;
+    engine->is_flipped = false;
     state->pending.is_flipped = true;
     state->has_interrupted = false;
     /* Its back-off was for the case that it would fail here. */
@@ -215,6 +220,11 @@ static bool has_other_url(Engine *engine, UpdateError code)
 static void on_installed(Install *install, const InstallResult *result, void *userdata)
 {
     Engine *engine = userdata;
+    /* Who hears of the success may reboot at once, and then nobody could go back to a slot of which
+     * it is not known what it holds. */
+    engine->is_flipped = result->code == UPDATE_OK && engine->record_task;
+    if (engine->is_flipped)
+        return;
     if (result->code == UPDATE_OK) {
         succeed(engine);
         return;

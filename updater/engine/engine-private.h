@@ -80,6 +80,7 @@ struct Engine {
     bool has_old_content; /* what the target held, as long as it is not known to be written */
     SlotContent old_content;
     SlotTask *record_task; /* hashes the running slot */
+    bool is_flipped;       /* the install has succeeded, which is told after the record_task */
     SlotTask *tidy_task;   /* of the table, after a boot or a flip that was cut */
 
     CheckSchedule schedule;

@@ -194,6 +194,7 @@ EngineAnswer engine_rollback(Engine *engine, ErrorText *error)
         return error_say(error, ENGINE_CANNOT, "%s", engine->disk_error.line);
     if (engine_load_config(engine, error) < 0)
         return ENGINE_CANNOT;
+    engine_settle_boot_again(engine);
     return engine_waits_for_reboot(engine) ? withdraw(engine, false, error)
                                            : start_rollback(engine, error);
 }
