@@ -232,7 +232,7 @@ class Update(PointTest):
             wait_for("the report of the reboot", lambda: self.has_event(machine, 3, 2),
                      logs=[machine.log, machine.server.report])
         if self.holds(machine, machine.running) != "3.0.0":
-            if point.error:  # it failed before: the daemon waits until it tries again, or is told to
+            if point.error:  # it failed before: the daemon waits for its next try, or is told to
                 machine.flipside("update", check=False)
             wait_for("3.0.0 to be installed", lambda: self.is_done(machine), logs=[machine.log])
             wait_for("a clean table", lambda: not machine.table_problems(), logs=[machine.log])

@@ -8,7 +8,8 @@
 #define OLD_BOOT "965fb4c5-ad3e-4eb7-a4c2-ca0c0e31ec84"
 #define NEW_BOOT "11111111-2222-4333-8444-555555555555"
 
-/* state: p pending, f flipped, r replaced, b booted. table: t the slot is in it, f foremost, g good. */
+/* state: p pending, f flipped, r replaced, b booted.
+ * table: t the slot is in it, f foremost, g good. */
 static const struct {
     const char *name, *state, *boot_id, *running, *table;
     BootOutcome expected;
