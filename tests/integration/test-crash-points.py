@@ -203,6 +203,8 @@ class Update(PointTest):
 
     def run_into(self, machine, point):
         """Runs the daemon until it is killed, or has done all that it can; whether it was killed."""
+        if point.error:  # then it is asked, and its answer waited for
+            machine.configure(SERVER=machine.server.url)
         machine.start_engine(command=point.command(machine), wait=False)
         process = machine.engine
 
@@ -212,6 +214,7 @@ class Update(PointTest):
         if point.error:
             machine.comes_up()
             machine.flipside("update", check=False)
+            machine.configure(SERVER=machine.server.url, FIRST_CHECK=0)
         else:
             wait_for(f"the daemon to end ({point})", has_ended, logs=[machine.log])
         was_killed = process.poll() is not None
