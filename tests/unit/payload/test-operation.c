@@ -45,35 +45,18 @@ static int on_zero(uint64_t offset_bytes, uint64_t n_bytes, void *userdata)
     return 0;
 }
 
-/* What each test starts from: content that compresses, over two extents in the wrong order. */
+/* Content that compresses, and its blobs, one per kind: made once for all tests. */
 static uint8_t *content;
+static struct {
+    uint8_t *data;
+    size_t n_bytes;
+} whole_blobs[4];
+
+/* What each test starts from: two extents in the wrong order. */
 static Target target;
 static const Extent extents[] = {{100, 50}, {0, 100}};
 static Operation operation;
 static uint8_t *blob;
-
-static void setup(void)
-{
-    uint32_t random = 1;
-    content = malloc(TARGET_BYTES);
-    for (size_t i = 0; i < TARGET_BYTES; i++)
-        content[i] = (uint8_t)((random = random * 1103515245 + 12345) >> 28);
-    target = (Target){.data = malloc(TARGET_BYTES)};
-    memset(target.data, 0xee, TARGET_BYTES);
-    operation = (Operation){
-            .dst_extents = extents,
-            .n_dst_extents = 2,
-            .n_dst_bytes = TARGET_BYTES,
-    };
-    blob = aligned_alloc(4096, TARGET_BYTES + 65536);
-}
-
-static void teardown(void)
-{
-    free(content);
-    free(target.data);
-    free(blob);
-}
 
 static size_t make_zstd(const uint8_t *data, size_t n_bytes, uint8_t *out)
 {
@@ -131,6 +114,50 @@ static const struct {
         {OPERATION_REPLACE_ZSTD, make_zstd},
 };
 
+static void make_content(void)
+{
+    uint32_t random = 1;
+    content = malloc(TARGET_BYTES);
+    for (size_t i = 0; i < TARGET_BYTES; i++)
+        content[i] = (uint8_t)((random = random * 1103515245 + 12345) >> 28);
+    for (size_t i = 0; i < ELEMENTS(kinds); i++) {
+        whole_blobs[i].data = malloc(TARGET_BYTES + 65536);
+        whole_blobs[i].n_bytes = kinds[i].make(content, TARGET_BYTES, whole_blobs[i].data);
+    }
+}
+
+static void free_content(void)
+{
+    free(content);
+    for (size_t i = 0; i < ELEMENTS(kinds); i++)
+        free(whole_blobs[i].data);
+}
+
+static void setup(void)
+{
+    target = (Target){.data = malloc(TARGET_BYTES)};
+    memset(target.data, 0xee, TARGET_BYTES);
+    operation = (Operation){
+            .dst_extents = extents,
+            .n_dst_extents = 2,
+            .n_dst_bytes = TARGET_BYTES,
+    };
+    blob = aligned_alloc(4096, TARGET_BYTES + 65536);
+}
+
+static void teardown(void)
+{
+    free(target.data);
+    free(blob);
+}
+
+/* Writes the blob of all of content to out. */
+static size_t copy_whole_blob(int kind, uint8_t *out)
+{
+    memcpy(out, whole_blobs[kind].data, whole_blobs[kind].n_bytes);
+    return whole_blobs[kind].n_bytes;
+}
+
 /* Takes the blob as it is, with its right hash. */
 static UpdateError apply(const uint8_t *data, size_t n_bytes, ErrorText *error)
 {
@@ -152,7 +179,7 @@ START_TEST(each_type_fills_its_extents)
 {
     ErrorText error;
     operation.type = kinds[_i].type;
-    size_t n = kinds[_i].make(content, TARGET_BYTES, blob);
+    size_t n = copy_whole_blob(_i, blob);
     ck_assert_msg(apply(blob, n, &error) == UPDATE_OK, "%s", error.line);
     assert_written();
 }
@@ -162,7 +189,7 @@ START_TEST(a_blob_may_lie_anywhere)
 {
     ErrorText error;
     operation.type = kinds[_i].type;
-    size_t n = kinds[_i].make(content, TARGET_BYTES, blob + 1);
+    size_t n = copy_whole_blob(_i, blob + 1);
     ck_assert_msg(apply(blob + 1, n, &error) == UPDATE_OK, "%s", error.line);
     assert_written();
 }
@@ -203,7 +230,7 @@ START_TEST(more_or_less_than_the_extents_is_refused)
     size_t n = kinds[_i].make(content, 3 * 4096 + 1, blob);
     ck_assert_int_eq(apply(blob, n, &error), UPDATE_ERROR_OPERATION);
     ck_assert_msg(strstr(error.line, "yields more than the 12288"), "%s", error.line);
-    n = kinds[_i].make(content, TARGET_BYTES, blob);
+    n = copy_whole_blob(_i, blob);
     ck_assert_int_eq(apply(blob, n, &error), UPDATE_ERROR_OPERATION);
     size_t n_beside = 0; /* the extents */
     for (size_t i = 0; i < TARGET_BYTES; i++)
@@ -216,7 +243,7 @@ START_TEST(damage_and_what_follows_is_refused)
 {
     ErrorText error;
     operation.type = kinds[_i].type;
-    size_t n = kinds[_i].make(content, TARGET_BYTES, blob);
+    size_t n = copy_whole_blob(_i, blob);
     ck_assert_int_eq(apply(blob, n - 1, &error), UPDATE_ERROR_OPERATION);
     ck_assert_int_eq(apply(blob, n / 2, &error), UPDATE_ERROR_OPERATION);
     ck_assert_int_eq(apply(blob, 1, &error), UPDATE_ERROR_OPERATION);
@@ -236,7 +263,7 @@ START_TEST(the_hash_is_looked_at_first)
     ErrorText error = {0};
     operation.type = kinds[_i].type;
     operation.data_offset_bytes = 77;
-    operation.n_data_bytes = kinds[_i].make(content, TARGET_BYTES, blob);
+    operation.n_data_bytes = copy_whole_blob(_i, blob);
     operation.data_sha256 = sha256_of(blob, operation.n_data_bytes);
     operation.data_sha256.bytes[0] ^= 1;
     ck_assert_int_eq(operation_apply(&operation, blob, &sink, &error), UPDATE_ERROR_OPERATION_HASH);
@@ -250,7 +277,7 @@ START_TEST(a_write_that_fails_ends_it)
     ErrorText error;
     operation.type = kinds[_i].type;
     target.answer = -ENOSPC;
-    size_t n = kinds[_i].make(content, TARGET_BYTES, blob);
+    size_t n = copy_whole_blob(_i, blob);
     ck_assert_int_eq(apply(blob, n, &error), UPDATE_ERROR_WRITE);
     ck_assert_ptr_nonnull(strstr(error.line, "No space left"));
 }
@@ -302,6 +329,7 @@ Suite *unit_suite(void)
 {
     Suite *suite = suite_create("operation");
     TCase *tcase = unit_case(suite, "operation");
+    tcase_add_unchecked_fixture(tcase, make_content, free_content);
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_loop_test(tcase, each_type_fills_its_extents, 0, 4);
     tcase_add_loop_test(tcase, a_blob_may_lie_anywhere, 0, 4);
