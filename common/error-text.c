@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/error-text.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "common/printable.h"

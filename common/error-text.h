@@ -4,8 +4,6 @@
 /* The one line that tells a person what is wrong and what to do, carried from where it is known
  * to the one who prints, logs or reports it. */
 
-#include <stdarg.h>
-
 #include "common/cleanup.h"
 
 typedef struct {

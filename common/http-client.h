@@ -11,7 +11,6 @@
 #include <systemd/sd-event.h>
 
 #include "common/cleanup.h"
-#include "common/error-text.h"
 #include "common/http-head.h"
 
 typedef struct HttpClient HttpClient;

@@ -11,6 +11,7 @@
 #include "common/http-request.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <string.h>
 
 #include "common/clock.h"

@@ -5,6 +5,7 @@
  * end. http-client.h is what the others use. */
 
 #include "common/curl-loop.h"
+#include "common/error-text.h"
 #include "common/http-client.h"
 #include "common/http-url.h"
 

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/cleanup.h"
+
 static void curl_url_cleanupp(CURLU **url)
 {
     curl_url_cleanup(*url);

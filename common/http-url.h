@@ -6,8 +6,6 @@
 
 #include <stdbool.h>
 
-#include "common/cleanup.h"
-
 #define HTTP_URL_MAX_CHARS 8191
 
 typedef struct {

@@ -3,8 +3,6 @@
 
 /* The command line of a tool with verbs: `tool [OPTION...] VERB [ARGUMENT...]`. */
 
-#include <stddef.h>
-
 #include "common/cleanup.h"
 
 #define EXIT_USAGE 2 /* every program of this project: the command line is wrong */

@@ -5,8 +5,6 @@
  * write after which, whenever the power goes, one of them is whole. The protective MBR is neither
  * read nor written. All calls block. */
 
-#include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include "common/cleanup.h"

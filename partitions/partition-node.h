@@ -3,7 +3,6 @@
 
 /* The kernel's node of a partition: /dev/vda3 for the third partition of /dev/vda. */
 
-#include <stddef.h>
 #include <stdint.h>
 
 #include "common/error-text.h"

@@ -7,7 +7,6 @@
  * `veritysetup format` makes. */
 
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

@@ -5,7 +5,6 @@
  * on-disk format): which algorithm, block sizes, salt and count of data blocks the tree was made
  * with. The tree begins one block after it. It does not hold the root hash. */
 
-#include <stddef.h>
 #include <stdint.h>
 
 #include "common/error-text.h"

@@ -9,7 +9,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "tests/omaha-server/behaviour.h"
 #include "tests/omaha-server/lab-server.h"
 #include "tests/omaha-server/release-folder.h"
 #include "tests/omaha-server/report.h"

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/omaha-server/payload-sender.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <time.h>
 

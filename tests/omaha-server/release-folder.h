@@ -11,7 +11,6 @@
  * as a descriptor. All of these block. */
 
 #include <stdint.h>
-#include <time.h>
 
 #include "common/error-text.h"
 #include "common/sha256.h"

@@ -4,7 +4,6 @@
 /* A TCP server that plays a script: the n-th request that reaches it, on whatever connection, gets
  * the n-th reply, byte for byte. It lives in the test's own event loop, so nothing races. */
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <systemd/sd-event.h>
 

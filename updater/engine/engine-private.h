@@ -17,7 +17,6 @@
 #include "common/http-url.h"
 #include "updater/config/config.h"
 #include "updater/engine/engine-status.h"
-#include "updater/engine/history.h"
 #include "updater/engine/slot-task.h"
 #include "updater/engine/system-identity.h"
 #include "updater/install/install.h"

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "updater/engine/engine-state.h"
 
-#include <fcntl.h>
 #include <jansson.h>
 #include <string.h>
 

@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/printable.h"
+#include "updater/engine/history.h"
 
 /* One task at a time: engine_begin() says what is under way, the operations of the task report
  * to engine-check.c, engine-install.c and engine-rollback.c, and all ends lead to engine_finish().

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "updater/engine/history.h"
 
-#include <fcntl.h>
 #include <jansson.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "common/atomic-file.h"
 #include "common/fd-io.h"

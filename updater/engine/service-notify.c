@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "updater/engine/service-notify.h"
 
+#include <stdbool.h>
 #include <systemd/sd-daemon.h>
 
 int service_notify_ready(sd_event *event)

@@ -5,7 +5,7 @@
 
 #include <systemd/sd-event.h>
 
-#include "updater/engine/engine.h"
+#include "updater/engine/engine-status.h"
 
 /* READY=1, and the watchdog that WatchdogSec= asks for, fed by the loop. Errors: of sd_event. */
 int service_notify_ready(sd_event *event);

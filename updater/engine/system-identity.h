@@ -3,9 +3,6 @@
 
 /* Who this machine is, for the update server (reference section 1.1). */
 
-#include "common/cleanup.h"
-#include "common/error-text.h"
-
 typedef struct {
     char machine_id[33];   /* /etc/machine-id; "" when there is none */
     char boot_id[37];      /* 8-4-4-4-12; "" when the kernel says none */

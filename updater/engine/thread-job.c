@@ -2,6 +2,7 @@
 #include "updater/engine/thread-job.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>

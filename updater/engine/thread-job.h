@@ -4,7 +4,6 @@
 /* One piece of work that blocks, on a thread of its own, and its end told in the event loop. */
 
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <systemd/sd-event.h>
 
 #include "common/cleanup.h"

@@ -7,7 +7,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/cleanup.h"
 #include "common/sha256.h"
 #include "partitions/guid.h"
 

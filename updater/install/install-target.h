@@ -5,7 +5,6 @@
  * it is unbootable before its first byte changes (promise 2), and I/O that leaves no page cache
  * behind (promise 10). All calls block; worker threads only. */
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/cleanup.h"

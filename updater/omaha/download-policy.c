@@ -2,13 +2,11 @@
 #include "updater/omaha/download-policy.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <string.h>
 
 #include "common/backoff.h"
 #include "common/bytes.h"
 #include "common/clock.h"
-#include "common/hex.h"
 
 #define SPREAD_USEC (6 * USEC_PER_HOUR)
 #define MAX_WAIT_USEC (DOWNLOAD_BACKOFF_MAX_SEC * USEC_PER_SEC - SPREAD_USEC)

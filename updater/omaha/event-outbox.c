@@ -6,7 +6,6 @@
 #include "updater/omaha/event-outbox.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <stdbool.h>
 #include <string.h>

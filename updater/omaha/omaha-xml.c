@@ -13,7 +13,6 @@
 
 #include <errno.h>
 #include <libxml/parser.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/cleanup.h"

@@ -7,9 +7,7 @@
 
 #include <getopt.h>
 #include <stdbool.h>
-#include <stddef.h>
 
-#include "common/cleanup.h"
 #include "common/error-text.h"
 #include "common/verbs.h"
 #include "updater/payload/key-ring.h"

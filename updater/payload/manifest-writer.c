@@ -2,7 +2,6 @@
 #include "updater/payload/manifest-writer.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "updater/payload/manifest-check.h"
 #include "updater/payload/manifest.pb-c.h"

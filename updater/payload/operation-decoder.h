@@ -4,7 +4,6 @@
 /* The decompression of one operation's blob, in pieces whose size the caller chooses. What a blob
  * can make it allocate is bounded: zstd windows of 1 MiB, 16 MiB for xz, bzip2's 4 MiB. */
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

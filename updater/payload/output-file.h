@@ -4,8 +4,6 @@
 /* A large file that a tool makes: written under a name of its own beside its place, put there as a
  * whole at the end, removed when it does not come to that. Everything here blocks. */
 
-#include <stdint.h>
-
 #include "common/cleanup.h"
 #include "common/error-text.h"
 

@@ -6,7 +6,6 @@
 
 #include <stdint.h>
 
-#include "common/cleanup.h"
 #include "common/error-text.h"
 #include "common/sha256.h"
 #include "verity/hash-tree.h"

@@ -9,7 +9,6 @@
  * The metadata signature covers [0, 24 + manifest size). This header and the lengths in it are all
  * that is looked at before that signature holds (promise 5). */
 
-#include <stddef.h>
 #include <stdint.h>
 
 #include "common/error-text.h"

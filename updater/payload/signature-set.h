@@ -9,7 +9,6 @@
 #include <stdint.h>
 
 #include "common/cleanup.h"
-#include "common/error-text.h"
 
 #define SIGNATURE_SET_ENTRIES_MAX 16
 #define SIGNATURE_SET_MAX_BYTES (64 * 1024)

@@ -2,8 +2,6 @@
 #include "common/hex.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "tests/unit/unit.h"
 

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "common/cleanup.h"
 #include "tests/unit/unit.h"
 
 static const struct {

@@ -2,6 +2,7 @@
 #include "updater/engine/system-identity.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>

@@ -9,8 +9,6 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
-#include "common/cleanup.h"
-
 typedef struct FileServerLoop FileServerLoop;
 
 typedef struct {

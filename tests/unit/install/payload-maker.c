@@ -2,7 +2,6 @@
 #include "tests/unit/install/payload-maker.h"
 
 #include <check.h>
-#include <fcntl.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <stdio.h>

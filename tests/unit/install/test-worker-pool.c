@@ -5,7 +5,6 @@
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <string.h>
 
 #include "tests/unit/unit.h"
 

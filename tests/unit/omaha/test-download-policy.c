@@ -2,7 +2,6 @@
 #include "updater/omaha/download-policy.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "common/cleanup.h"
 #include "tests/unit/unit.h"

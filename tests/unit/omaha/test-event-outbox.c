@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "common/atomic-file.h"
-#include "common/fd-io.h"
 #include "tests/unit/unit.h"
 #include "updater/update-error.h"
 

@@ -8,7 +8,6 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-#include "common/fd-io.h"
 #include "tests/unit/unit.h"
 
 static const char *make_image(size_t n_bytes)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "partitions/gpt-table.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "tests/unit/partitions/disk-maker.h"

@@ -5,9 +5,7 @@
 
 #include <blkid.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "partitions/slot-disk.h"

@@ -7,7 +7,6 @@
 #include <linux/loop.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 
 #include "common/cleanup.h"
 #include "tests/unit/unit.h"

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "tests/unit/partitions/disk-maker.h"
 #include "tests/unit/partitions/fake-root.h"

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 
 #include "common/fd-io.h"
 #include "tests/unit/partitions/disk-maker.h"

@@ -2,7 +2,6 @@
 #include "tests/unit/payload/good-manifest.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 static void set_extent(Wire__Extent *extent, uint64_t start_block, uint64_t n_blocks)
 {

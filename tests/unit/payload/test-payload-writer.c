@@ -4,14 +4,12 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "common/atomic-file.h"
 #include "common/fd-io.h"
 #include "tests/unit/payload/test-keys.h"
 #include "tests/unit/unit.h"
 #include "updater/payload/payload-file.h"
-#include "updater/payload/signature-set.h"
 
 #define FILE_MAX_BYTES ((size_t)64 << 20)
 
