@@ -10,4 +10,5 @@
  * or no such character. */
 size_t utf8_char_bytes(const char *text);
 
+/* Whether text (NUL-terminated) is such characters to its end. */
 bool utf8_is_valid(const char *text);

@@ -83,7 +83,7 @@ static void file_free(BlockDevice *device)
     free(file);
 }
 
-static const BlockDeviceOperations FILE_OPERATIONS = {
+static const BlockDeviceOperations file_operations = {
         .read = file_read,
         .write = file_write,
         .flush = file_flush,
@@ -128,7 +128,7 @@ int block_device_open(const char *path, bool writable, uint32_t sector_bytes,
     if (!file)
         return error_say(error, -ENOMEM, "out of memory");
     *file = (BlockFile){
-            .device = {.operations = &FILE_OPERATIONS, .is_writable = writable},
+            .device = {.operations = &file_operations, .is_writable = writable},
             .fd = -1,
             .path = strdup(path),
     };
@@ -193,7 +193,7 @@ int block_device_flush(BlockDevice *device)
 
 int block_device_fd(const BlockDevice *device)
 {
-    if (device->operations != &FILE_OPERATIONS)
+    if (device->operations != &file_operations)
         return -1;
     return ((const BlockFile *)device)->fd;
 }

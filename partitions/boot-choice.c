@@ -23,7 +23,7 @@ uint64_t boot_bits_put(uint64_t attributes, BootBits bits)
            (bits.tries & NIBBLE) << TRIES_SHIFT | (uint64_t)bits.successful << SUCCESSFUL_SHIFT;
 }
 
-bool boot_bits_are_usable(BootBits bits)
+static bool is_usable(BootBits bits)
 {
     return bits.priority > 0 && (bits.tries > 0 || bits.successful);
 }
@@ -32,8 +32,7 @@ size_t boot_choice_next(const BootBits *slots, size_t n_slots)
 {
     size_t best = SLOT_NONE;
     for (size_t i = 0; i < n_slots; i++)
-        if (boot_bits_are_usable(slots[i]) &&
-                (best == SLOT_NONE || slots[i].priority > slots[best].priority))
+        if (is_usable(slots[i]) && (best == SLOT_NONE || slots[i].priority > slots[best].priority))
             best = i;
     return best;
 }

@@ -24,10 +24,8 @@ typedef struct {
 BootBits boot_bits_get(uint64_t attributes);
 uint64_t boot_bits_put(uint64_t attributes, BootBits bits);
 
-/* priority above 0, and tries above 0 or successful. */
-bool boot_bits_are_usable(BootBits bits);
-
-/* The usable slot of the highest priority, the first of several; SLOT_NONE. */
+/* The usable slot (priority above 0, and tries above 0 or successful) of the highest priority, the
+ * first of several; SLOT_NONE. */
 size_t boot_choice_next(const BootBits *slots, size_t n_slots);
 
 /* What a boot loader does to the slot that it chose: a try less, where it has one. */

@@ -30,6 +30,7 @@ int gpt_disk_new(BlockDevice *device, GptDisk **ret_disk, ErrorText *error);
 void gpt_disk_free(GptDisk *disk);
 DEFINE_CLEANUP(GptDisk *, gpt_disk_free);
 
+/* How the copies were found when they were read, or written last. */
 TableHealth gpt_disk_health(const GptDisk *disk);
 
 /* What is wrong with one copy. GPT_VALID for both when they differ. */

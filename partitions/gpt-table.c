@@ -6,7 +6,7 @@
 /* Everything here trusts nothing that it reads: each field is compared with the disk's size and
  * with the fields before it, so that what follows can compute with it without overflow. */
 
-static const char SIGNATURE[8] = {'E', 'F', 'I', ' ', 'P', 'A', 'R', 'T'};
+static const char signature[8] = {'E', 'F', 'I', ' ', 'P', 'A', 'R', 'T'};
 #define REVISION_1_0 0x00010000
 
 const char *gpt_fault_text(GptFault fault)
@@ -51,14 +51,14 @@ const char *gpt_fault_text(GptFault fault)
 /* Four bits at a time: a table of 64 bytes, and quick enough for 1 MiB. */
 static uint32_t crc32_add(uint32_t crc, const void *data, size_t n_bytes)
 {
-    static const uint32_t NIBBLES[16] = {0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190,
+    static const uint32_t nibbles[16] = {0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190,
             0x6b6b51f4, 0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
             0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c};
     const uint8_t *at = data;
     for (size_t i = 0; i < n_bytes; i++) {
         crc ^= at[i];
-        crc = (crc >> 4) ^ NIBBLES[crc & 15];
-        crc = (crc >> 4) ^ NIBBLES[crc & 15];
+        crc = (crc >> 4) ^ nibbles[crc & 15];
+        crc = (crc >> 4) ^ nibbles[crc & 15];
     }
     return crc;
 }
@@ -111,7 +111,7 @@ GptFault gpt_header_parse(
     GptRawHeader raw;
     memcpy(&raw, sector, sizeof(raw));
 
-    if (memcmp(raw.signature, SIGNATURE, sizeof(SIGNATURE)) != 0)
+    if (memcmp(raw.signature, signature, sizeof(signature)) != 0)
         return GPT_NO_SIGNATURE;
     if (le32_get(raw.revision) != REVISION_1_0)
         return GPT_BAD_REVISION;
@@ -213,7 +213,7 @@ const GptEntry *gpt_entry(const GptHeader *header, const void *entries, uint32_t
 
 bool gpt_entry_is_used(const GptEntry *entry)
 {
-    return !bytes_are_zero(&entry->type, sizeof(entry->type));
+    return !guid_is_zero(&entry->type);
 }
 
 void gpt_entry_set_attributes(

@@ -17,7 +17,7 @@ static const struct {
 } PLACES[16] = {{3, 0}, {2, 2}, {1, 4}, {0, 6}, {5, 9}, {4, 11}, {7, 14},
         {6, 16}, /* little-endian */
         {8, 19}, {9, 21}, {10, 24}, {11, 26}, {12, 28}, {13, 30}, {14, 32}, {15, 34}};
-static const uint8_t DASHES[] = {8, 13, 18, 23};
+static const uint8_t dashes[] = {8, 13, 18, 23};
 
 bool guid_equal(const Guid *a, const Guid *b)
 {
@@ -36,8 +36,8 @@ void guid_to_text(const Guid *guid, char ret_text[static GUID_TEXT_CHARS + 1])
         hex_encode(&guid->bytes[PLACES[i].byte], 1, digits);
         memcpy(ret_text + PLACES[i].column, digits, 2);
     }
-    for (size_t i = 0; i < sizeof(DASHES); i++)
-        ret_text[DASHES[i]] = '-';
+    for (size_t i = 0; i < sizeof(dashes); i++)
+        ret_text[dashes[i]] = '-';
     ret_text[GUID_TEXT_CHARS] = '\0';
 }
 
@@ -45,8 +45,8 @@ int guid_from_text(const char *text, Guid *ret_guid)
 {
     if (strnlen(text, GUID_TEXT_CHARS + 1) != GUID_TEXT_CHARS)
         return -EINVAL;
-    for (size_t i = 0; i < sizeof(DASHES); i++)
-        if (text[DASHES[i]] != '-')
+    for (size_t i = 0; i < sizeof(dashes); i++)
+        if (text[dashes[i]] != '-')
             return -EINVAL;
     Guid guid;
     for (size_t i = 0; i < 16; i++)

@@ -64,6 +64,7 @@ size_t slot_disk_find_offset(const SlotDisk *disk, uint64_t offset_bytes);
 /* Whether path leads to this very block device or image file. */
 bool slot_disk_is_at(const SlotDisk *disk, const char *path);
 
+/* As gpt_disk_health(). */
 TableHealth slot_disk_health(const SlotDisk *disk);
 
 /* What is wrong with one copy of the table, for gpt_fault_text(). */

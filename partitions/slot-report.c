@@ -7,7 +7,7 @@
 
 #include "partitions/slot-content.h"
 
-const char *slot_report_health(TableHealth health)
+static const char *health_text(TableHealth health)
 {
     switch (health) {
     case TABLE_GOOD:
@@ -24,14 +24,14 @@ const char *slot_report_health(TableHealth health)
 
 static void format_size(uint64_t size_bytes, char *ret_text, size_t n_bytes)
 {
-    static const char *const UNITS[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
     double size = (double)size_bytes;
     size_t unit = 0;
-    while (size >= 1024 && unit + 1 < ELEMENTS(UNITS)) {
+    while (size >= 1024 && unit + 1 < ELEMENTS(units)) {
         size /= 1024;
         unit++;
     }
-    snprintf(ret_text, n_bytes, unit ? "%.1f %s" : "%.0f %s", size, UNITS[unit]);
+    snprintf(ret_text, n_bytes, unit ? "%.1f %s" : "%.0f %s", size, units[unit]);
 }
 
 static const char *remark(const SlotReport *report, size_t slot)
@@ -54,8 +54,7 @@ void slot_report_print_text(const SlotReport *report)
 {
     size_t n_slots;
     const Slot *slots = slot_disk_slots(report->disk, &n_slots);
-    printf("%s: partition table %s\n", report->path,
-            slot_report_health(slot_disk_health(report->disk)));
+    printf("%s: partition table %s\n", report->path, health_text(slot_disk_health(report->disk)));
     printf("%-12s %8s %5s %10s %10s  %-10s %s\n", "SLOT", "PRIORITY", "TRIES", "SUCCESSFUL", "SIZE",
             "CONTENT", "PARTUUID");
     for (size_t i = 0; i < n_slots; i++) {
@@ -120,7 +119,7 @@ int slot_report_print_json(const SlotReport *report)
             }
     return print_json(json_pack("{s:s, s:i, s:s, s:s, s:s, s:o, s:o, s:o}", "disk", report->path,
             "sector_bytes", (int)slot_disk_sector_bytes(report->disk), "table",
-            slot_report_health(slot_disk_health(report->disk)), "primary",
+            health_text(slot_disk_health(report->disk)), "primary",
             describe_copy(slot_disk_primary_fault(report->disk)), "backup",
             describe_copy(slot_disk_backup_fault(report->disk)), "next",
             label_or_null(slots, slot_disk_next(report->disk)), "running",

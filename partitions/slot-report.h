@@ -15,16 +15,13 @@ typedef struct {
     size_t only;          /* the one slot to print, or SLOT_NONE for all */
 } SlotReport;
 
-/* "good", "primary-damaged", "backup-damaged", "copies-differ"; static. */
-const char *slot_report_health(TableHealth health);
-
 /* Prints the table of slots to stdout. */
 void slot_report_print_text(const SlotReport *report);
 
-/* Prints one JSON object to stdout: disk, sector_bytes, table (slot_report_health()), primary and
- * backup ("valid" or what is wrong), next and running (a label or null), slots (label, partuuid,
- * partition, offset_bytes, size_bytes, priority, tries, successful, content and content_label as
- * libblkid knows them, "" when it does not).
+/* Prints one JSON object to stdout: disk, sector_bytes, table ("good", "primary-damaged",
+ * "backup-damaged", "copies-differ"), primary and backup ("valid" or what is wrong), next and
+ * running (a label or null), slots (label, partuuid, partition, offset_bytes, size_bytes, priority,
+ * tries, successful, content and content_label as libblkid knows them, "" when it does not).
  * Errors: -ENOMEM. */
 int slot_report_print_json(const SlotReport *report);
 

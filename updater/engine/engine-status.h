@@ -73,6 +73,7 @@ typedef struct {
     void (*on_finished)(const EngineOutcome *outcome, void *userdata);
 } EngineObserver;
 
+/* What can be shown now. */
 EngineStatus engine_status(const Engine *engine);
 
 /* "idle", "checking", ...; static. */

@@ -27,6 +27,7 @@ DEFINE_CLEANUP(CheckpointKeeper *, checkpoint_keeper_free);
 /* Starts saving that all before next_operation is written, if it is time and there is news. */
 void checkpoint_keeper_note(CheckpointKeeper *keeper, uint64_t next_operation, uint64_t now_usec);
 
+/* Whether a saving is under way. */
 bool checkpoint_keeper_is_busy(const CheckpointKeeper *keeper);
 
 /* The errno (negative) of the last saving that failed; 0: none. */

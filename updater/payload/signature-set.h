@@ -30,6 +30,7 @@ int signature_set_parse(const uint8_t *blob, size_t n_bytes, SignatureSet **ret_
 void signature_set_free(SignatureSet *set);
 DEFINE_CLEANUP(SignatureSet *, signature_set_free);
 
+/* The entries, in the order of the blob; i below their number. */
 size_t signature_set_n_entries(const SignatureSet *set);
 Signature signature_set_get(const SignatureSet *set, size_t i);
 
