@@ -85,7 +85,7 @@ int engine_state_save(const EngineState *state, int dir_fd, ErrorText *error);
 /* Whether a slot waits for its reboot. */
 bool engine_state_waits(const EngineState *state);
 
-/* Whether version is one that did not boot, or was rolled back, and is not to be tried by itself. */
+/* Whether version did not boot, or was rolled back, so that it is not tried again by itself. */
 bool engine_state_has_failed(const EngineState *state, const char *version);
 
 /* Adds a version (at most ENGINE_FAILED_VERSIONS_MAX are kept, the newest), or takes it out. */
