@@ -244,6 +244,7 @@ class Update(PointTest):
             if point.error:  # it failed before: the daemon waits for its next try, or is told to
                 machine.flipside("update", check=False)
             wait_for("3.0.0 to be installed", lambda: self.is_done(machine), logs=[machine.log])
+            self.assertFalse((machine.state / "checkpoint").exists(), "it outlived its install")
             wait_for("a clean table", lambda: not machine.table_problems(), logs=[machine.log])
             target = next(label for label in machine.places if label != machine.running)
             self.assert_installed(machine, self.image_c, target)

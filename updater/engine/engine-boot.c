@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "partitions/running-slot.h"
 #include "updater/engine/boot-outcome.h"
+#include "updater/install/checkpoint.h"
 
 /* At start: which disk, which slot runs, and what became of the slot that was chosen before. */
 
@@ -119,6 +120,9 @@ static void report_flip(Engine *engine, const PendingSlot *pending)
 {
     if (pending->is_flipped)
         return;
+    /* The install came to its end: nothing is left to go on with. */
+    if (!pending->is_rollback && !pending->is_replaced)
+        (void)checkpoint_remove(engine->state_fd);
     engine_report(engine, OMAHA_EVENT_UPDATE_COMPLETE,
             pending->is_rollback ? OMAHA_RESULT_ERROR : OMAHA_RESULT_SUCCESS,
             pending->is_rollback ? UPDATE_ERROR_ROLLED_BACK : UPDATE_OK, "");
