@@ -107,7 +107,7 @@ START_TEST(systemd_agrees)
             memcpy(text[1], text[0], 4); /* a common beginning */
         int theirs = systemd_compares(text[0], text[1]);
         if (theirs == 127)
-            return;
+            unit_skip("systemd-analyze is not installed");
         ck_assert_msg(sign(version_compare(text[0], text[1])) == theirs,
                 "\"%s\" and \"%s\": systemd says %d", text[0], text[1], theirs);
     }
