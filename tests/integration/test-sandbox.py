@@ -12,22 +12,22 @@ from machine_test import MachineTest
 EXPOSURE_MAX = 25  # of 100, as systemd-analyze counts
 
 
-def unit_text():
-    return (BUILD_ROOT / "systemd-units/update-engine.service").read_text()
+def unit_text(name="update-engine"):
+    return (BUILD_ROOT / f"systemd-units/{name}.service").read_text()
 
 
 class Sandbox(MachineTest):
-    def unit(self):
+    def unit(self, name="update-engine", tool="update-engine"):
         """The unit with the build's own program."""
-        path = self.lab.folder / "update-engine.service"
-        path.write_text(re.sub(r"ExecStart=\S+", f"ExecStart={program('update-engine')}",
-                               unit_text()))
+        path = self.lab.folder / f"{name}.service"
+        path.write_text(re.sub(r"ExecStart=\S+", f"ExecStart={program(tool)}", unit_text(name)))
         return path
 
     @unittest.skipUnless(shutil.which("systemd-analyze"), "no systemd-analyze")
-    def test_systemd_understands_the_unit(self):
-        done = run(["systemd-analyze", "verify", "--man=no", self.unit()], check=False)
-        self.assertEqual((done.returncode, done.stderr.strip()), (0, ""))
+    def test_systemd_understands_the_units(self):
+        for unit in self.unit(), self.unit("slot-mark-good", "slotctl"):
+            done = run(["systemd-analyze", "verify", "--man=no", unit], check=False)
+            self.assertEqual((done.returncode, done.stderr.strip()), (0, ""))
 
     @unittest.skipUnless(shutil.which("systemd-analyze"), "no systemd-analyze")
     def test_the_unit_leaves_little(self):
