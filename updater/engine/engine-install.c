@@ -155,16 +155,8 @@ static int on_commit(Install *install, const SlotContent *content, void *userdat
 {
     (void)install;
     Engine *engine = userdata;
-    EngineState *state = engine->state;
-    PendingSlot pending = {};
-    memcpy(pending.version, content->version, sizeof(pending.version));
-    snprintf(pending.previous_version, sizeof(pending.previous_version), "%s",
-            engine->config->version);
-    memcpy(pending.label, engine->target_label, sizeof(pending.label));
-    memcpy(pending.boot_id, engine->identity.boot_id, sizeof(pending.boot_id));
-    state->pending = pending;
-    state->has_pending = true;
-    engine_state_set_slot(state, engine->target_label, content);
+    engine_set_pending(engine, content->version, false);
+    engine_state_set_slot(engine->state, engine->target_label, content);
     engine->has_old_content = false;
     return engine_save(engine, error);
 }

@@ -116,6 +116,10 @@ void engine_drop_operations(Engine *engine);
 /* The one setter of the phase: logs and tells the observer. */
 void engine_set_phase(Engine *engine, EnginePhase phase);
 
+/* Records in the state, without writing it, that version waits in the target slot for its reboot,
+ * from this boot and from the version that runs. */
+void engine_set_pending(Engine *engine, const char *version, bool is_rollback);
+
 /* Writes the state; a failure is logged once until it works again. Errors: errno, with error. */
 int engine_save(Engine *engine, ErrorText *error);
 

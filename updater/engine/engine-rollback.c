@@ -69,18 +69,11 @@ static void on_proven(SlotTask *task, int r, const ErrorText *error, void *userd
                 error->line);
         return;
     }
-    PendingSlot pending = {.is_rollback = true};
-    memcpy(pending.version, slot_task_content(task)->version, sizeof(pending.version));
-    snprintf(pending.previous_version, sizeof(pending.previous_version), "%s",
-            engine->config->version);
-    memcpy(pending.label, engine->target_label, sizeof(pending.label));
-    memcpy(pending.boot_id, engine->identity.boot_id, sizeof(pending.boot_id));
+    engine_set_pending(engine, slot_task_content(task)->version, true);
     /* Who goes back does not want the version again by itself, also when power goes right after
      * the flip; and no install goes on that would overwrite what was gone back to. */
-    state->pending = pending;
-    state->has_pending = true;
     state->has_interrupted = false;
-    engine_state_add_failed(state, pending.previous_version);
+    engine_state_add_failed(state, state->pending.previous_version);
     ErrorText save_error = {};
     slot_task_free(TAKE_PTR(engine->slot_task));
     r = engine_save(engine, &save_error);
@@ -90,7 +83,7 @@ static void on_proven(SlotTask *task, int r, const ErrorText *error, void *userd
         return;
     }
     engine_set_phase(engine, ENGINE_COMMITTING);
-    r = start_task(engine, SLOT_TASK_PRIORITIZE, pending.label, NULL, on_flipped);
+    r = start_task(engine, SLOT_TASK_PRIORITIZE, state->pending.label, NULL, on_flipped);
     if (r < 0) {
         give_up_flip(engine);
         fail(engine, UPDATE_ERROR_GENERIC, strerror(-r));

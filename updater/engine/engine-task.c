@@ -36,6 +36,18 @@ void engine_set_phase(Engine *engine, EnginePhase phase)
     engine->observer->on_status(engine->userdata);
 }
 
+void engine_set_pending(Engine *engine, const char *version, bool is_rollback)
+{
+    PendingSlot pending = {.is_rollback = is_rollback};
+    snprintf(pending.version, sizeof(pending.version), "%s", version);
+    snprintf(pending.previous_version, sizeof(pending.previous_version), "%s",
+            engine->config->version);
+    memcpy(pending.label, engine->target_label, sizeof(pending.label));
+    memcpy(pending.boot_id, engine->identity.boot_id, sizeof(pending.boot_id));
+    engine->state->pending = pending;
+    engine->state->has_pending = true;
+}
+
 int engine_save(Engine *engine, ErrorText *error)
 {
     ErrorText line = {};
