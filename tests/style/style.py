@@ -21,7 +21,19 @@ ALLOWED = {
     "common": [],
     "partitions": ["common"],
     "verity": ["common"],
-    "locksmith": ["common", "updater/engine/bus-names.h"],
+    "locksmith": ["common"],  # locksmith-bus.h: the daemon's names on the bus
+    "locksmith/window": ["common"],
+    "locksmith/lock": ["common"],
+    "locksmith/conditions": ["common"],
+    "locksmith/config": ["common", "locksmith/window", "locksmith/lock/lock-options.h"],
+    "locksmith/daemon": ["common", "locksmith/config", "locksmith/window", "locksmith/lock",
+                         "locksmith/conditions", "locksmith/locksmith-bus.h",
+                         "updater/engine/bus-names.h"],
+    "locksmith/client": ["common", "locksmith/config", "locksmith/window", "locksmith/lock",
+                         "locksmith/conditions", "locksmith/locksmith-bus.h",
+                         "updater/engine/bus-names.h"],
+    "locksmith/locksmithd.c": ["common", "locksmith/daemon"],
+    "locksmith/locksmithctl.c": ["common", "locksmith/client"],
     "updater": ["common"],  # update-error: the numbers that all of updater/ shares
     "updater/config": ["common", "updater/update-error.h"],
     "updater/omaha": ["common", "updater/update-error.h"],
@@ -77,10 +89,10 @@ def allowed_for(path):
 
 
 def is_allowed(own, rules, target):
-    # What lies in updater/ itself may use its neighbours there, but no folder below.
-    if own == "updater" and target.startswith("updater/") and "/" not in target[len("updater/"):]:
+    # What lies in a folder of folders itself may use its neighbours there, but no folder below.
+    if own in ("updater", "locksmith") and re.fullmatch(own + "/[^/]+", target):
         return True
-    if own != "updater" and target.startswith(own + "/"):
+    if own not in ("updater", "locksmith") and target.startswith(own + "/"):
         return True
     return any(target == rule or target.startswith(rule + "/") for rule in rules)
 

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The cluster's reboot lock of one group, whatever store it lies in: the only thing that the daemon
+ * and locksmithctl know of it. Acquire and release are idempotent per id: being a holder already is
+ * success, and so is not being one. A write whose answer was lost is read again before anything is
+ * said (DESIGN promise 12). Compare failures are retried at once with jitter. No lock expires.
+ * Nothing blocks. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "common/cleanup.h"
+#include "common/error-text.h"
+#include "locksmith/lock/holder-facts.h"
+#include "locksmith/lock/lock-options.h"
+
+typedef struct RebootLock RebootLock;
+typedef struct LockCall LockCall;
+typedef struct LockWatch LockWatch;
+
+typedef enum {
+    LOCK_DONE,        /* acquire: the id is a holder; release: it is none; the rest: as asked */
+    LOCK_FULL,        /* acquire: as many others hold it as may */
+    LOCK_UNREACHABLE, /* not now: try again later */
+    LOCK_UNKNOWN,     /* the write may have been done, and reading again failed, too: the caller
+                       * must treat the id as a holder until a later call says more */
+    LOCK_REFUSED,     /* needs a person: authentication, permission, a document that is none */
+    LOCK_NOT_OFFERED, /* FleetLock has no such request */
+} LockResult;
+
+typedef struct {
+    const char *id;
+    const HolderFacts *facts; /* NULL: none left */
+} LockHolder;
+
+typedef struct {
+    int64_t max;
+    int64_t available;
+    const LockHolder *holders; /* sorted by id */
+    size_t n_holders;
+    bool exists; /* false: nobody has used the group yet (max is then 1) */
+} LockStatus;
+
+typedef struct {
+    LockResult result;
+    bool was_so_before;        /* LOCK_DONE: nothing had to be written */
+    const LockStatus *status;  /* as the call left it; NULL where not known. Gone after on_done. */
+    int64_t old_max;           /* set-max */
+    const char *const *groups; /* groups: names, "" for the one without a name */
+    size_t n_groups;
+    const char *error; /* one line: what is wrong and what to do; "" with LOCK_DONE. LOCK_FULL: who
+                        * holds it */
+} LockAnswer;
+
+/* Exactly once, never from inside the call that made it, last; freeing the call allowed inside. */
+typedef void (*LockDone)(LockCall *call, const LockAnswer *answer, void *userdata);
+
+/* options is borrowed for the call. Errors: -EINVAL with `error` (bad endpoint, certificate,
+ * group), -ENOMEM, errno with `error`. */
+int reboot_lock_new(
+        sd_event *event, const LockOptions *options, RebootLock **ret_lock, ErrorText *error);
+void reboot_lock_free(RebootLock *lock); /* after all its calls and watches */
+DEFINE_CLEANUP(RebootLock *, reboot_lock_free);
+
+/* id and facts are borrowed for the call; the lock must outlive it. One deadline, 30 s, holds each
+ * call together. Errors: -ENOMEM, -EINVAL for an id that will not do, errno of sd-event. */
+int lock_acquire_new(RebootLock *lock, const char *id, const HolderFacts *facts, LockDone on_done,
+        void *userdata, LockCall **ret_call);
+int lock_release_new(
+        RebootLock *lock, const char *id, LockDone on_done, void *userdata, LockCall **ret_call);
+/* Reads; never writes. */
+int lock_status_new(RebootLock *lock, LockDone on_done, void *userdata, LockCall **ret_call);
+int lock_groups_new(RebootLock *lock, LockDone on_done, void *userdata, LockCall **ret_call);
+int lock_set_max_new(
+        RebootLock *lock, int64_t max, LockDone on_done, void *userdata, LockCall **ret_call);
+void lock_call_free(LockCall *call); /* cancels; a write may have been done all the same */
+DEFINE_CLEANUP(LockCall *, lock_call_free);
+
+/* Calls on_change when acquiring is worth a try again: the semaphore changed, or a jittered poll is
+ * due behind a watch that may have missed something. To be made after LOCK_FULL. */
+int lock_watch_new(
+        RebootLock *lock, void (*on_change)(void *userdata), void *userdata, LockWatch **ret_watch);
+void lock_watch_free(LockWatch *watch);
+DEFINE_CLEANUP(LockWatch *, lock_watch_free);
