@@ -9,6 +9,12 @@
  *                                     approval, uptime and logged-in users, but not past lock,
  *                                     inhibitors and hooks; NothingToDo where nothing waits.
  *                                     flags: LOCKSMITH_FLAG_*
+ *   SendNeedReboot() -> ()            from now on as if an update waited (Trigger "person", Version
+ *                                     ""), until the reboot or the daemon's end; every condition
+ *                                     counts. Asked for already or an update waits: nothing changes
+ *   Approve(t until_usec, s version)  approval.h's word, and looks at it at once; 0: without an
+ *     -> ()                           end; "": any version
+ *   WithdrawApproval() -> ()          NothingToDo where there is none
  *   Reload() -> ()                    reads the configuration again; an error names what is wrong,
  *                                     and the old one stays
  *   properties, with PropertiesChanged:
