@@ -20,7 +20,7 @@ typedef struct Semaphore Semaphore;
 int semaphore_new(Semaphore **ret_semaphore);
 
 /* Takes null and unsorted or repeated holders and a drifted free count, and puts them right: the
- * free count is max less holders. Unknown members are skipped.
+ * free count is max less holders. Ids of any kind are kept, unknown members are skipped.
  * Errors: -EINVAL with `error` when it is no such document, -ENOMEM. */
 int semaphore_parse(const char *text, size_t n_bytes, Semaphore **ret_semaphore, ErrorText *error);
 void semaphore_free(Semaphore *semaphore);
@@ -35,9 +35,14 @@ typedef enum {
     SEMAPHORE_FULL,      /* acquire: max others hold it, or more */
 } SemaphoreResult;
 
-/* Errors: -ENOMEM, -EINVAL for an id that is empty, too long or holds control characters, -E2BIG
- * when SEMAPHORE_MAX_HOLDERS hold it. */
+/* Whether id is one that may become a holder: not empty, at most LOCK_MAX_ID_CHARS bytes, and fit
+ * to be printed (common/printable.h). Go locksmith takes any. */
+bool semaphore_id_is_valid(const char *id);
+
+/* Errors: -ENOMEM, -EINVAL for an id that is not valid, -E2BIG when SEMAPHORE_MAX_HOLDERS hold
+ * it. */
 int semaphore_acquire(Semaphore *semaphore, const char *id, SemaphoreResult *ret_result);
+/* Takes any id, so that each one can be removed that another program put there. */
 SemaphoreResult semaphore_release(Semaphore *semaphore, const char *id);
 /* 0 freezes the group; below the number of holders nobody is added until enough have left. */
 SemaphoreResult semaphore_set_max(Semaphore *semaphore, int64_t max);
