@@ -12,7 +12,17 @@
  * below /etc/locksmith and /usr/lib/locksmith; /etc's file goes before one of the same name, and a
  * link to /dev/null masks it. Exit status 0: go on. Another one is a veto. A hook that does not end
  * in time is ended with its process group, and counts as a veto. Output goes to the log, a line
- * each, named after the hook. */
+ * each, named after the hook.
+ *
+ * A hook gets its kind as its one argument, and in its environment, beside the daemon's own:
+ *   LOCKSMITH_HOOK      its kind: reboot-check, pre-reboot, post-boot
+ *   LOCKSMITH_EVENT and others as the caller says, see locksmithd(8)
+ *
+ * Files whose names begin with a dot or README, or end as editors' and packages' copies do (~,
+ * .bak, .orig, .rej, .sample, .swp, .dpkg-*, .rpm*, .ucf-*), are no hooks. A hook that is no
+ * regular executable file, belongs to another user than root and us, or can be written by group or
+ * others, itself or its folder, is refused: nothing is run then, and the result is
+ * HOOKS_FAILED. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -26,7 +36,7 @@ typedef enum {
     HOOKS_DONE, /* all, or there are none */
     HOOKS_VETO,
     HOOKS_TIMED_OUT,
-    HOOKS_FAILED, /* could not be started */
+    HOOKS_FAILED, /* one is refused or could not be started */
 } HooksResult;
 
 typedef struct {
@@ -44,6 +54,7 @@ int hook_run_new(sd_event *event, const HookRunOptions *options,
                 void *userdata),
         void *userdata, HookRun **ret_run);
 
-/* Ends the hook that runs, with its process group. */
+/* Ends the hook that runs, with its process group, without waiting for that: SIGTERM now, SIGKILL
+ * later from the event loop. on_done is not called any more. */
 void hook_run_free(HookRun *run);
 DEFINE_CLEANUP(HookRun *, hook_run_free);

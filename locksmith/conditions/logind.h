@@ -15,11 +15,13 @@
 typedef struct Logind Logind;
 typedef struct LogindReboot LogindReboot;
 
-/* Interactive: of class user (not manager, greeter or background), with a terminal or a seat. */
+/* Interactive: of class user (not manager, greeter or background), with a terminal or a seat, and
+ * not closing. */
 typedef struct {
     char *id;
     char *user;
     char *tty; /* "pts/0", "" none */
+    bool is_remote;
 } LogindSession;
 
 /* Those that block "shutdown" (mode block). */
@@ -34,6 +36,7 @@ typedef struct {
     size_t n_sessions;
     const LogindInhibitor *inhibitors;
     size_t n_inhibitors;
+    const char *error; /* why not known, one line; "" while it is still asked */
 } LogindFacts;
 
 /* bus is referenced, and attached to event by its owner. on_change: something in the facts is
@@ -47,12 +50,16 @@ DEFINE_CLEANUP(Logind *, logind_free);
 /* Inside, until the next turn of the loop. */
 LogindFacts logind_facts(const Logind *logind);
 
-/* Reads both again, also where no signal said so; on_done when the facts are those of now. */
+/* Reads both again, also where no signal said so: a session that begins to close has none, so
+ * whoever waits for people to leave looks now and then. on_done: once, never from inside, when the
+ * facts are those of now, or are not known within 30 s; a second call before that takes the place
+ * of the first, whose on_done is not called. Errors: -ENOMEM, errno of sd-bus. */
 int logind_refresh(Logind *logind, void (*on_done)(void *userdata));
 
-/* Asks for the reboot (not interactive, inhibitors respected). on_done: once, never from inside
+/* Asks for the reboot, not interactive. Inhibitors count for root, too, where logind can be told so
+ * (systemd 249 and newer; plain Reboot(false) on older ones). on_done: once, never from inside
  * _new, last: r is 0 when logind took it, else negative with error, -ETIMEDOUT after timeout_usec
- * without an answer. */
+ * without an answer. logind must outlive it. Errors: -ENOMEM, errno of sd-bus. */
 int logind_reboot_new(Logind *logind, uint64_t timeout_usec,
         void (*on_done)(LogindReboot *reboot, int r, const char *error, void *userdata),
         void *userdata, LogindReboot **ret_reboot);
