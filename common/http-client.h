@@ -23,8 +23,11 @@ typedef struct {
     uint32_t stall_bytes_per_second; /* average, 10: counted in windows of stall_timeout_usec */
     uint64_t total_timeout_usec;     /* pauses included; 0: bounded by the stall rule alone */
     uint64_t max_body_bytes;         /* larger answers fail with HTTP_TOO_LARGE; 0: no bound */
-    uint32_t max_redirects; /* 10; https is never left for http, other schemes never taken */
+    /* 10, or HTTP_NO_REDIRECTS; https is never left for http, other schemes never taken */
+    uint32_t max_redirects;
 } HttpLimits;
+
+#define HTTP_NO_REDIRECTS UINT32_MAX /* the answer that redirects is the last one, like any other */
 
 typedef enum {
     HTTP_DONE,          /* an answer of any status came whole */
@@ -59,6 +62,7 @@ typedef struct {
     const char *url;       /* http or https */
     const void *post_body; /* NULL: GET. Copied. */
     size_t n_post_body_bytes;
+    const char *method; /* in place of POST, "PUT" say; NULL: POST, or GET without post_body */
     /* "Name: value", ends with NULL; NULL: none. The targets of redirects get them too. */
     const char *const *headers;
     bool has_range;
@@ -68,7 +72,9 @@ typedef struct {
     /* For Basic and Digest, told to url's server (host and port) alone, over https; NULL: none. */
     const char *user;
     const char *password;
-    const char *ca_file; /* PEM file to trust instead of the system's CAs; NULL: those */
+    const char *ca_file;   /* PEM file to trust instead of the system's CAs; NULL: those */
+    const char *cert_file; /* PEM files of the client's certificate and key; NULL: none */
+    const char *key_file;
     HttpLimits limits;
 } HttpRequestOptions;
 
@@ -85,6 +91,10 @@ DEFINE_CLEANUP(HttpClient *, http_client_free);
  * Errors: -EINVAL for a header with a control character, -ENOMEM, errno of sd-event. */
 int http_request_new(HttpClient *client, const HttpRequestOptions *options,
         const HttpHandlers *handlers, void *userdata, HttpRequest **ret_request);
+
+/* How often a server may have got the request by now: 0 surely never, so that a write has surely
+ * not been done; 2 or more when it was redirected, or sent again as a kept connection had died. */
+unsigned http_request_n_sends(const HttpRequest *request);
 
 /* Lets a paused transfer go on, from the event loop; harmless at any other time. The stall clock
  * does not run while it is paused. */

@@ -108,6 +108,8 @@ static int apply_transport(CURL *easy, const HttpRequestOptions *options)
         code |= curl_easy_setopt(easy, CURLOPT_CAINFO, options->ca_file);
         code |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
     }
+    code |= curl_easy_setopt(easy, CURLOPT_SSLCERT, options->cert_file);
+    code |= curl_easy_setopt(easy, CURLOPT_SSLKEY, options->key_file);
     return code == CURLE_OK ? 0 : -ENOMEM;
 }
 
@@ -131,6 +133,7 @@ int http_options_apply(CURL *easy, const HttpRequestOptions *options, const char
                 easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)options->n_post_body_bytes);
         code |= curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, options->post_body);
     }
+    code |= curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, options->method);
     if (code != CURLE_OK)
         return -ENOMEM;
     *ret_headers = TAKE_PTR(headers);

@@ -84,6 +84,7 @@ static int on_connected(
     (void)remote_port;
     (void)local_port;
     HttpRequest *request = userdata;
+    request->n_sends++;
     if (!request->is_dead)
         stall_timer_wind_up(request);
     return CURL_PREREQFUNC_OK;
@@ -104,6 +105,13 @@ static size_t on_header(char *data, size_t unit, size_t n_bytes, void *userdata)
     say(request, HTTP_CUT, "the server's answer has more than %d KiB of headers",
             MAX_HEADER_BYTES / 1024);
     return 0;
+}
+
+/* Whether the answer under way is one that follow() is for. */
+static bool leads_on(const HttpRequest *request)
+{
+    return request->limits.max_redirects != HTTP_NO_REDIRECTS &&
+           http_head_is_redirect(request->transfer.easy);
 }
 
 static bool body_fits(HttpRequest *request, uint64_t n_bytes)
@@ -162,7 +170,7 @@ static size_t on_body(char *data, size_t unit, size_t n_bytes, void *userdata)
     if (n_bytes == 0 || request->is_dead)
         return 0;
     request->n_window_bytes += n_bytes;
-    if (http_head_is_redirect(request->transfer.easy)) {
+    if (leads_on(request)) {
         request->n_dropped_bytes += n_bytes;
         if (request->n_dropped_bytes <= MAX_DROPPED_BYTES)
             return n_bytes;
@@ -204,7 +212,7 @@ static void use_url(HttpRequest *request, const char *text, const HttpUrl *url)
         say(request, HTTP_NO_MEMORY, "out of memory");
 }
 
-/* Goes where the answer says. A POST stays one, except after a 303 (RFC 9110, 15.4). */
+/* Goes where the answer says. The method stays, except after a 303 (RFC 9110, 15.4). */
 static void follow(HttpRequest *request)
 {
     CURL *easy = request->transfer.easy;
@@ -234,8 +242,10 @@ static void follow(HttpRequest *request)
         finish(request);
         return;
     }
-    if (request->head.status == 303)
+    if (request->head.status == 303) {
         curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
+        curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, NULL);
+    }
     run(request);
 }
 
@@ -244,7 +254,7 @@ static void on_finished(CurlTransfer *transfer, CURLcode code)
     HttpRequest *request = (HttpRequest *)transfer;
     if (request->is_dead)
         return;
-    if (code == CURLE_OK && http_head_is_redirect(transfer->easy)) {
+    if (code == CURLE_OK && leads_on(request)) {
         follow(request);
         return;
     }
@@ -284,6 +294,11 @@ static int on_defer(sd_event_source *source, void *userdata)
         break;
     }
     return 0;
+}
+
+unsigned http_request_n_sends(const HttpRequest *request)
+{
+    return request->n_sends;
 }
 
 void http_request_resume(HttpRequest *request)

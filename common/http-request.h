@@ -36,6 +36,7 @@ struct HttpRequest {
     bool is_head_whole; /* its blank line came */
     bool is_head_given; /* to on_head */
     unsigned n_redirects;
+    unsigned n_sends; /* how often a connection was there to send it on */
     size_t n_header_bytes;
     size_t n_dropped_bytes;
     uint64_t n_body_bytes;

@@ -58,7 +58,8 @@ static void make_certificate(const char *folder)
 }
 
 /* The file `page` is what the server answers to /page, head and all. */
-static void tls_start(Tls *tls, const char *page, const char *protocol, const char *cipher)
+static void tls_start_with(
+        Tls *tls, const char *page, const char *protocol, const char *cipher, const char *more)
 {
     unsetenv("https_proxy");
     unsetenv("all_proxy");
@@ -73,7 +74,7 @@ static void tls_start(Tls *tls, const char *page, const char *protocol, const ch
     int ends[2];
     ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
     const char *arguments[] = {"openssl", "s_server", "-accept", "127.0.0.1:0", "-HTTP", "-key",
-            "key.pem", "-cert", "cert.pem", "-cipher", cipher, protocol, NULL};
+            "key.pem", "-cert", "cert.pem", "-cipher", cipher, protocol, more, "1", NULL};
     tls->pid = spawn(tls->folder, arguments, ends[1]);
     close(ends[1]);
     FILE *output = fdopen(ends[0], "r");
@@ -84,6 +85,11 @@ static void tls_start(Tls *tls, const char *page, const char *protocol, const ch
     ck_assert_uint_ne(tls->port, 0);
     ck_assert_int_eq(sd_event_new(&tls->event), 0);
     ck_assert_int_eq(http_client_new(tls->event, "test/1", &tls->client), 0);
+}
+
+static void tls_start(Tls *tls, const char *page, const char *protocol, const char *cipher)
+{
+    tls_start_with(tls, page, protocol, cipher, NULL);
 }
 
 static void tls_done(Tls *tls)
@@ -106,16 +112,21 @@ static void on_done(HttpRequest *request, HttpResult result, const HttpHead *hea
     snprintf(tls->error, sizeof(tls->error), "%s", error);
 }
 
-static void tls_fetch(Tls *tls, const char *ca_file)
+static void tls_fetch_with(Tls *tls, HttpRequestOptions options)
 {
     static const HttpHandlers handlers = {.on_done = on_done};
     char url[128];
     snprintf(url, sizeof(url), "https://127.0.0.1:%u/page", tls->port);
-    HttpRequestOptions options = {
-            .url = url, .ca_file = ca_file, .limits.total_timeout_usec = 20 * USEC_PER_SEC};
+    options.url = url;
+    options.limits.total_timeout_usec = 20 * USEC_PER_SEC;
     ck_assert_int_eq(http_request_new(tls->client, &options, &handlers, tls, &tls->request), 0);
     while (tls->n_done == 0)
         ck_assert_int_ge(sd_event_run(tls->event, 20 * USEC_PER_SEC), 0);
+}
+
+static void tls_fetch(Tls *tls, const char *ca_file)
+{
+    tls_fetch_with(tls, (HttpRequestOptions){.ca_file = ca_file});
 }
 
 #define PAGE "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -173,6 +184,42 @@ START_TEST(https_is_never_left_for_http)
 }
 END_TEST
 
+START_TEST(a_client_certificate_is_shown)
+{
+    _cleanup_(tls_done) Tls tls;
+    tls_start_with(&tls, PAGE, "-tls1_2", "DEFAULT", "-Verify");
+    char key_file[512];
+    snprintf(key_file, sizeof(key_file), "%s/key.pem", tls.folder);
+    tls_fetch_with(
+            &tls, (HttpRequestOptions){
+                          .ca_file = tls.ca_file, .cert_file = tls.ca_file, .key_file = key_file});
+    ck_assert_msg(tls.result == HTTP_DONE, "%s", tls.error);
+    ck_assert_uint_eq(http_request_n_sends(tls.request), 1);
+}
+END_TEST
+
+START_TEST(a_server_that_wants_a_certificate_gets_none)
+{
+    _cleanup_(tls_done) Tls tls;
+    tls_start_with(&tls, PAGE, "-tls1_2", "DEFAULT", "-Verify");
+    tls_fetch(&tls, tls.ca_file);
+    ck_assert_int_eq(tls.result, HTTP_NO_CONNECTION);
+    ck_assert_uint_eq(http_request_n_sends(tls.request), 0);
+}
+END_TEST
+
+START_TEST(a_missing_certificate_is_named)
+{
+    _cleanup_(tls_done) Tls tls;
+    tls_start(&tls, PAGE, "-tls1_3", "DEFAULT");
+    tls_fetch_with(&tls, (HttpRequestOptions){.ca_file = tls.ca_file,
+                                 .cert_file = "/nonexistent.pem",
+                                 .key_file = "/nonexistent.pem"});
+    ck_assert_int_eq(tls.result, HTTP_NO_CONNECTION);
+    ck_assert_ptr_nonnull(strstr(tls.error, "/nonexistent.pem"));
+}
+END_TEST
+
 Suite *unit_suite(void)
 {
     Suite *suite = suite_create("http-tls");
@@ -182,5 +229,8 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, a_missing_authority_file_is_named);
     tcase_add_test(tcase, old_tls_is_refused);
     tcase_add_test(tcase, https_is_never_left_for_http);
+    tcase_add_test(tcase, a_client_certificate_is_shown);
+    tcase_add_test(tcase, a_server_that_wants_a_certificate_gets_none);
+    tcase_add_test(tcase, a_missing_certificate_is_named);
     return suite;
 }
