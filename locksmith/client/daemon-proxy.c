@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "locksmith/client/daemon-proxy.h"
+
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/printable.h"
+#include "locksmith/client/ctl-verbs.h"
+#include "locksmith/locksmith-bus.h"
+
+#define CALL_USEC (10 * USEC_PER_SEC)
+
+struct DaemonProxy {
+    sd_bus *bus;
+};
+
+static void copy_text(const char *from, char *text, size_t n_bytes)
+{
+    snprintf(text, n_bytes, "%s", from);
+    printable_clean(text);
+}
+
+int daemon_proxy_new(const char *address, DaemonProxy **ret_proxy, ErrorText *error)
+{
+    _cleanup_(daemon_proxy_freep) DaemonProxy *proxy = calloc(1, sizeof(*proxy));
+    int r = proxy ? ctl_connect_bus(address, &proxy->bus) : -ENOMEM;
+    if (r < 0) {
+        error_say(error, r, "cannot reach %s: %s", address ? address : "the system bus",
+                strerror(-r));
+        return CTL_NO_DAEMON;
+    }
+    *ret_proxy = TAKE_PTR(proxy);
+    return CTL_DONE;
+}
+
+void daemon_proxy_free(DaemonProxy *proxy)
+{
+    if (!proxy)
+        return;
+    sd_bus_flush_close_unref(proxy->bus);
+    free(proxy);
+}
+
+static bool is_absence(const sd_bus_error *error, int r)
+{
+    return sd_bus_error_has_name(error, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
+           sd_bus_error_has_name(error, SD_BUS_ERROR_NAME_HAS_NO_OWNER) ||
+           (!sd_bus_error_is_set(error) && (r == -ECONNREFUSED || r == -ENOENT));
+}
+
+static int say_failure(const sd_bus_error *bus_error, int r, ErrorText *error)
+{
+    const char *reason = bus_error->message ? bus_error->message : strerror(-r);
+    if (is_absence(bus_error, r)) {
+        error_say(error, r, "locksmithd does not run; see 'systemctl status locksmithd'");
+        return CTL_NO_DAEMON;
+    }
+    if (sd_bus_error_has_name(bus_error, SD_BUS_ERROR_ACCESS_DENIED) ||
+            sd_bus_error_has_name(bus_error, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED)) {
+        error_say(error, r, "not permitted; run it as root");
+        return CTL_REFUSED;
+    }
+    error_say(error, r, "%s", reason);
+    return sd_bus_error_has_name(bus_error, LOCKSMITH_BUS_ERROR_NOTHING_TO_DO) ? CTL_NOTHING
+                                                                               : CTL_FAILED;
+}
+
+static int call_message(
+        DaemonProxy *proxy, sd_bus_message *call, sd_bus_message **ret_reply, ErrorText *error)
+{
+    _cleanup_(sd_bus_error_free) sd_bus_error bus_error = SD_BUS_ERROR_NULL;
+    int r = sd_bus_message_set_auto_start(call, false);
+    if (r >= 0)
+        r = sd_bus_call(proxy->bus, call, CALL_USEC, &bus_error, ret_reply);
+    return r < 0 ? say_failure(&bus_error, r, error) : CTL_DONE;
+}
+
+int daemon_proxy_ask(
+        const char *address, const char *method, ErrorText *error, const char *types, ...)
+{
+    _cleanup_(daemon_proxy_freep) DaemonProxy *proxy = NULL;
+    int exit_code = daemon_proxy_new(address, &proxy, error);
+    if (exit_code != CTL_DONE)
+        return exit_code;
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+    int r = sd_bus_message_new_method_call(proxy->bus, &call, LOCKSMITH_BUS_NAME,
+            LOCKSMITH_BUS_PATH, LOCKSMITH_BUS_INTERFACE, method);
+    if (r >= 0) {
+        va_list arguments;
+        va_start(arguments, types);
+        r = sd_bus_message_appendv(call, types, arguments);
+        va_end(arguments);
+    }
+    return r < 0 ? say_failure(&SD_BUS_ERROR_NULL, r, error)
+                 : call_message(proxy, call, NULL, error);
+}
+
+static int read_conditions(sd_bus_message *reply, DaemonView *view)
+{
+    int r = sd_bus_message_enter_container(reply, 'v', "a(sbst)");
+    if (r >= 0)
+        r = sd_bus_message_enter_container(reply, 'a', "(sbst)");
+    const char *name, *text;
+    int holds;
+    uint64_t change_usec;
+    while (r >= 0 &&
+            (r = sd_bus_message_read(reply, "(sbst)", &name, &holds, &text, &change_usec)) > 0) {
+        if (view->n_conditions == DAEMON_MAX_CONDITIONS)
+            continue;
+        ConditionView *condition = &view->conditions[view->n_conditions++];
+        condition->holds = holds;
+        condition->change_usec = change_usec;
+        copy_text(name, condition->name, sizeof(condition->name));
+        copy_text(text, condition->text, sizeof(condition->text));
+    }
+    if (r >= 0)
+        r = sd_bus_message_exit_container(reply);
+    return r < 0 ? r : sd_bus_message_exit_container(reply);
+}
+
+/* Reads the value of one property that we know; others are skipped. */
+static int read_property(sd_bus_message *reply, const char *name, DaemonView *view)
+{
+    const struct {
+        const char *name;
+        char *text;
+        size_t n_bytes;
+    } texts[] = {
+            {"State", view->state, sizeof(view->state)},
+            {"Text", view->text, sizeof(view->text)},
+            {"Strategy", view->strategy, sizeof(view->strategy)},
+            {"Decision", view->decision, sizeof(view->decision)},
+            {"Group", view->group, sizeof(view->group)},
+            {"Store", view->store, sizeof(view->store)},
+            {"Holds", view->holds, sizeof(view->holds)},
+            {"Release", view->release, sizeof(view->release)},
+            {"ReleaseText", view->release_text, sizeof(view->release_text)},
+            {"Version", view->version, sizeof(view->version)},
+            {"Trigger", view->trigger, sizeof(view->trigger)},
+            {"LastError", view->last_error, sizeof(view->last_error)},
+    };
+    const struct {
+        const char *name;
+        uint64_t *usec;
+    } times[] = {
+            {"SinceUsec", &view->since_usec},
+            {"NextUsec", &view->next_usec},
+            {"PausedUntilUsec", &view->paused_until_usec},
+            {"LastErrorUsec", &view->last_error_usec},
+    };
+    const char *text;
+    for (size_t i = 0; i < ELEMENTS(texts); i++)
+        if (strcmp(name, texts[i].name) == 0) {
+            int r = sd_bus_message_read(reply, "v", "s", &text);
+            if (r >= 0)
+                copy_text(text, texts[i].text, texts[i].n_bytes);
+            return r;
+        }
+    for (size_t i = 0; i < ELEMENTS(times); i++)
+        if (strcmp(name, times[i].name) == 0)
+            return sd_bus_message_read(reply, "v", "t", times[i].usec);
+    if (strcmp(name, "Conditions") == 0)
+        return read_conditions(reply, view);
+    return sd_bus_message_skip(reply, "v");
+}
+
+static int read_properties(sd_bus_message *reply, DaemonView *view)
+{
+    int r = sd_bus_message_enter_container(reply, 'a', "{sv}");
+    while (r >= 0 && (r = sd_bus_message_enter_container(reply, 'e', "sv")) > 0) {
+        const char *name;
+        r = sd_bus_message_read(reply, "s", &name);
+        if (r >= 0)
+            r = read_property(reply, name, view);
+        if (r >= 0)
+            r = sd_bus_message_exit_container(reply);
+    }
+    return r;
+}
+
+int daemon_proxy_view(DaemonProxy *proxy, DaemonView *ret_view, ErrorText *error)
+{
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
+    int r = sd_bus_message_new_method_call(proxy->bus, &call, LOCKSMITH_BUS_NAME,
+            LOCKSMITH_BUS_PATH, "org.freedesktop.DBus.Properties", "GetAll");
+    if (r >= 0)
+        r = sd_bus_message_append(call, "s", LOCKSMITH_BUS_INTERFACE);
+    if (r < 0)
+        return say_failure(&SD_BUS_ERROR_NULL, r, error);
+    int exit_code = call_message(proxy, call, &reply, error);
+    if (exit_code != CTL_DONE)
+        return exit_code;
+    DaemonView view = {};
+    r = read_properties(reply, &view);
+    if (r < 0)
+        return say_failure(&SD_BUS_ERROR_NULL, r, error);
+    *ret_view = view;
+    return CTL_DONE;
+}
