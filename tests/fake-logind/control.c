@@ -172,12 +172,21 @@ int control_serve(FakeHost *host)
     return r;
 }
 
-void fake_report(FakeHost *host, const char *what, sd_bus_message *call, const char *detail)
+static void write_report(FakeHost *host, json_t *line)
 {
-    json_t *line = json_pack("{s:s, s:s, s:s}", "what", what, "member",
-            sd_bus_message_get_member(call), "detail", detail);
     if (!line || json_dumpf(line, host->report, JSON_COMPACT) < 0 ||
             fputc('\n', host->report) == EOF || fflush(host->report) != 0)
         fprintf(stderr, "fake-logind: the report cannot be written\n");
     json_decref(line);
+}
+
+void fake_report_ready(FakeHost *host)
+{
+    write_report(host, json_pack("{s:s}", "what", "ready"));
+}
+
+void fake_report(FakeHost *host, const char *what, sd_bus_message *call, const char *detail)
+{
+    write_report(host, json_pack("{s:s, s:s, s:s}", "what", what, "member",
+                               sd_bus_message_get_member(call), "detail", detail));
 }

@@ -82,5 +82,7 @@ int login1_remove_inhibitor(FakeHost *host, const char *who);
 int systemd1_set_unit(FakeHost *host, const char *name, const char *active_state);
 int update1_set(FakeHost *host, const char *status, const char *version);
 
+/* Adds {"what": "ready"} to the report: all is on the bus. */
+void fake_report_ready(FakeHost *host);
 /* Adds {"what": WHAT, "member": of the call, "detail": DETAIL} to the report. */
 void fake_report(FakeHost *host, const char *what, sd_bus_message *call, const char *detail);

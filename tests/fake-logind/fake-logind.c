@@ -35,7 +35,8 @@ static void print_help(void)
          "  --bus ADDRESS     the bus to be on, as logind\n"
          "  --systemd         be systemd, too\n"
          "  --update-engine   be an update engine, too\n"
-         "  --report FILE     gets what is asked of it, a JSON object a line; stdout unless told\n"
+         "  --report FILE     gets what is asked of it, a JSON object a line, the first when it is\n"
+         "                    there; stdout unless told\n"
          "  --run COMMAND     for /bin/sh, stands for the reboot\n\n"
          "It is told what to do by busctl --address=ADDRESS call flipside.Fake /control \\\n"
          "flipside.Fake Do as N COMMAND ARGUMENT...:\n\n"
@@ -124,6 +125,8 @@ static int serve(FakeHost *host)
         r = update1_serve(host);
     if (r >= 0)
         r = control_serve(host);
+    if (r >= 0)
+        fake_report_ready(host);
     return r;
 }
 
