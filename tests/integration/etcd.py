@@ -15,16 +15,18 @@ binary= takes another etcd than the one in PATH. tls= is "server" (clients need 
 """
 import base64
 import contextlib
+import functools
 import json
 import os
 import shutil
 import signal
 import socket
 import ssl
+import subprocess
 import urllib.error
 import urllib.request
 
-from lab import run, wait_for
+from lab import BUILD_ROOT, SOURCE_ROOT, run, wait_for
 
 ROOT_PASSWORD = "rootpw"
 
@@ -54,6 +56,16 @@ def b64(text):
 
 def unb64(text):
     return base64.b64decode(text).decode()
+
+
+@functools.lru_cache(None)
+def newer():
+    """[(version, path)] of the etcds beside Debian 12's, the oldest first; none where they cannot
+    be had (tests/install-etcd then says why)."""
+    done = subprocess.run([SOURCE_ROOT / "tests/install-etcd", BUILD_ROOT / "etcd"],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    print("# " + (done.stdout.strip().replace("\n", "\n# ") or done.stderr.strip()))
+    return [tuple(line.split(" ", 1)) for line in done.stdout.splitlines()]
 
 
 class Refused(Exception):

@@ -251,19 +251,61 @@ class Host:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
 
+class EngineHost(Host):
+    """A host with a disk and the real update-engine (a Machine of machine.py)."""
+
+    def __init__(self, machine, payload, away, config):
+        self.machine, self.payload = machine, payload
+        super().__init__(machine.lab, machine.folder, away, config, has_engine=False)
+        self.bus_process = machine.bus_process
+
+    def _make_root(self):
+        (self.root / "etc/machine-id").write_text(self.name + "\n")
+        (self.root / "run").mkdir(exist_ok=True)
+        self.write_config()
+
+    def write_config(self, **more):
+        self.config.update(more)
+        self.machine.configure(SERVER="disabled", **self.config)
+
+    def start_bus(self):
+        pass
+
+    def offer_update(self, version=None):
+        """Installs the payload, so that the engine waits for the reboot."""
+        self.offered = 2
+        self.machine.flipside("install", self.payload)
+
+    def _begin_boot(self):
+        self.machine.reboot()
+        shutil.rmtree(self.root / "run", ignore_errors=True)
+        (self.root / "run").mkdir()
+
+    def start_daemon(self):
+        if self.machine.engine is None:
+            self.machine.start_engine(wait=False)
+        super().start_daemon()
+
+    def complete_boot(self):
+        self.machine.slotctl("mark-good", self.machine.running)
+        super().complete_boot()
+
+
 class Fleet:
     def __init__(self, lab, n, endpoints, store="etcd-v3", config=(), boot_seconds=0.05,
                  name="fleet"):
-        self.lab = lab
+        self.lab, self.endpoints = lab, endpoints
         self.away = Away()
         self.calls = queue.SimpleQueue()
-        base = {"REBOOT_STRATEGY": "etcd-lock", "LOCKSMITHD_STORE": store, **dict(config)}
-        self.hosts = []
-        for i in range(n):
-            # Each begins with another endpoint, as hosts that have one of their own near do.
-            own = endpoints[i % len(endpoints):] + endpoints[:i % len(endpoints)]
-            self.hosts.append(Host(lab, lab.folder / name / f"host{i}", self.away,
-                                   {**base, "LOCKSMITHD_ENDPOINT": ",".join(own)}, boot_seconds))
+        self.config = {"REBOOT_STRATEGY": "etcd-lock", "LOCKSMITHD_STORE": store, **dict(config)}
+        self.hosts = [Host(lab, lab.folder / name / f"host{i}", self.away, self.config_of(i),
+                           boot_seconds) for i in range(n)]
+
+    def config_of(self, i):
+        """Each host begins with another endpoint, as hosts that have one near them do."""
+        i %= len(self.endpoints)
+        return {**self.config,
+                "LOCKSMITHD_ENDPOINT": ",".join(self.endpoints[i:] + self.endpoints[:i])}
 
     def start(self):
         for host in self.hosts:

@@ -198,8 +198,9 @@ class Machine:
     def _start_bus(self):
         file = self.folder / "bus.conf"
         file.write_text(BUS_CONFIGURATION.format(path=self.socket))
-        self.lab.start(["dbus-daemon", f"--config-file={file}", "--nofork", "--nopidfile"],
-                       self.folder / "bus.log")
+        self.bus_process = self.lab.start(
+            ["dbus-daemon", f"--config-file={file}", "--nofork", "--nopidfile"],
+            self.folder / "bus.log")
         wait_for("the bus", self.socket.exists, logs=[self.folder / "bus.log"])
 
     def environment(self):
