@@ -5,6 +5,8 @@
 
 #include <stddef.h>
 
+#include "common/error-text.h"
+
 typedef enum {
     LOCK_STORE_ETCD_V3, /* etcd 3.4 or later, JSON gateway */
     LOCK_STORE_ETCD_V2, /* v2 keys, byte for byte as Go locksmith */
@@ -26,3 +28,7 @@ typedef struct {
     const char *user; /* NULL: no authentication */
     const char *password;
 } LockOptions;
+
+/* Whether it can be worked with, but for what lies in the files. Pure.
+ * Errors: -EINVAL with `error` that says what is wrong and what would do, -ENOMEM. */
+int lock_options_check(const LockOptions *options, ErrorText *error);

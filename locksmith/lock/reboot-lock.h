@@ -53,20 +53,26 @@ typedef struct {
     size_t n_groups;
     const char *error; /* one line: what is wrong and what to do; "" with LOCK_DONE. LOCK_FULL: who
                         * holds it */
+    const char *warning; /* acquire: one line when the id held the lock before, and the facts that
+                          * lie there may be another machine's with the same id; else "" */
 } LockAnswer;
 
 /* Exactly once, never from inside the call that made it, last; freeing the call allowed inside. */
 typedef void (*LockDone)(LockCall *call, const LockAnswer *answer, void *userdata);
 
-/* options is borrowed for the call. Errors: -EINVAL with `error` (bad endpoint, certificate,
- * group), -ENOMEM, errno with `error`. */
+/* options is borrowed for the call. What HTTP needs is made by the first call: a host that never
+ * asks has no libcurl in its memory.
+ * Errors: -EINVAL with `error` (lock_options_check, tls_files_check), -ENOMEM, errno of the files
+ * with `error`. */
 int reboot_lock_new(
         sd_event *event, const LockOptions *options, RebootLock **ret_lock, ErrorText *error);
 void reboot_lock_free(RebootLock *lock); /* after all its calls and watches */
 DEFINE_CLEANUP(RebootLock *, reboot_lock_free);
 
 /* id and facts are borrowed for the call; the lock must outlive it. One deadline, 30 s, holds each
- * call together. Errors: -ENOMEM, -EINVAL for an id that will not do, errno of sd-event. */
+ * call together. facts may be NULL: none are left then. Release takes any id that is not empty.
+ * Errors: -ENOMEM, -EINVAL for an id that will not do (semaphore_id_is_valid) or a negative max,
+ * errno of sd-event. */
 int lock_acquire_new(RebootLock *lock, const char *id, const HolderFacts *facts, LockDone on_done,
         void *userdata, LockCall **ret_call);
 int lock_release_new(

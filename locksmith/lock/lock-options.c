@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "locksmith/lock/lock-options.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "common/http-url.h"
+#include "locksmith/lock/fleet-lock.h"
+#include "locksmith/lock/lock-key.h"
+
+static int check_endpoint(const char *endpoint, bool is_fleet_lock, bool has_user, ErrorText *error)
+{
+    HttpUrl url;
+    HttpUrlShown shown = http_url_show(endpoint);
+    int r = http_url_parse(endpoint, &url);
+    if (r == -ENOMEM)
+        return r;
+    if (r < 0)
+        return error_say(error, -EINVAL,
+                "%.200s is no address of a lock server; write http://HOST:PORT or "
+                "https://HOST:PORT",
+                shown.text);
+    bool has_credentials = url.has_credentials, is_https = url.is_https;
+    http_url_done(&url);
+    if (has_credentials)
+        return error_say(error, -EINVAL,
+                "%.200s has user or password in it; there are settings of their own for them",
+                shown.text);
+    const char *host = strstr(endpoint, "://") + 3;
+    const char *rest = host + strcspn(host, is_fleet_lock ? "?#" : "/?#");
+    if (*rest != '\0' && strcmp(rest, "/") != 0)
+        return error_say(error, -EINVAL,
+                "nothing may follow the %s of the lock server's address %.200s",
+                is_fleet_lock ? "path" : "port", shown.text);
+    if (is_fleet_lock && has_user && !is_https)
+        return error_say(error, -EINVAL,
+                "user and password are told to a FleetLock server over https alone, and %.200s is "
+                "not https",
+                shown.text);
+    return 0;
+}
+
+static int check_group(const LockOptions *options, ErrorText *error)
+{
+    if (!lock_key_group_is_valid(options->group))
+        return error_say(error, -EINVAL,
+                "the group %.100s will not do: write at most %d printable characters, and not only "
+                "dots",
+                options->group, LOCK_MAX_ID_CHARS);
+    if (options->store == LOCK_STORE_FLEET_LOCK && !fleet_lock_group_is_valid(options->group))
+        return error_say(error, -EINVAL,
+                "the group %.100s will not do for FleetLock: write letters, digits, dots and "
+                "hyphens",
+                options->group);
+    return 0;
+}
+
+int lock_options_check(const LockOptions *options, ErrorText *error)
+{
+    bool is_fleet_lock = options->store == LOCK_STORE_FLEET_LOCK;
+    if (options->n_endpoints == 0)
+        return error_say(error, -EINVAL, "the lock has no server's address");
+    if (options->n_endpoints > LOCK_MAX_ENDPOINTS || (is_fleet_lock && options->n_endpoints > 1))
+        return error_say(error, -EINVAL, "the lock has %zu servers' addresses; write at most %d",
+                options->n_endpoints, is_fleet_lock ? 1 : LOCK_MAX_ENDPOINTS);
+    for (size_t i = 0; i < options->n_endpoints; i++) {
+        int r = check_endpoint(options->endpoints[i], is_fleet_lock, options->user, error);
+        if (r < 0)
+            return r;
+    }
+    if (!options->cert_file != !options->key_file)
+        return error_say(error, -EINVAL,
+                "a certificate for the lock server needs its key file, and the other way round");
+    if (!options->user != !options->password)
+        return error_say(error, -EINVAL,
+                "a user for the lock server needs a password, and the other way round");
+    return check_group(options, error);
+}
