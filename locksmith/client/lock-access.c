@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "locksmith/client/lock-access.h"
 
+#include <inttypes.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "locksmith/client/ctl-verbs.h"
@@ -41,7 +43,7 @@ static int set_store(const char *name, LockStoreKind *store, ErrorText *error)
 }
 
 /* What was told goes before what is configured. */
-static int set_lock(const CtlOptions *options, LockOptions *lock, ErrorText *error)
+static void set_lock(const CtlOptions *options, LockOptions *lock)
 {
     const struct {
         const char *told;
@@ -61,7 +63,25 @@ static int set_lock(const CtlOptions *options, LockOptions *lock, ErrorText *err
         lock->endpoints = options->endpoints.values;
         lock->n_endpoints = options->endpoints.n_values;
     }
-    return options->store ? set_store(options->store, &lock->store, error) : 0;
+}
+
+/* Another kind of store than the configured one has other endpoints, and other names of groups. */
+static int set_other_store(const CtlOptions *options, LockOptions *lock, ErrorText *error)
+{
+    LockStoreKind before = lock->store;
+    int r = options->store ? set_store(options->store, &lock->store, error) : 0;
+    if (r < 0)
+        return r;
+    bool is_fleet = lock->store == LOCK_STORE_FLEET_LOCK;
+    if (is_fleet == (before == LOCK_STORE_FLEET_LOCK))
+        return 0;
+    if (options->endpoints.n_values == 0)
+        return error_say(error, -EINVAL,
+                "this host is configured for %s; --store %s needs its --endpoint",
+                lock_store_kind_name(before), options->store);
+    if (!options->group)
+        lock->group = is_fleet ? "default" : "";
+    return 0;
 }
 
 int lock_access_new(const CtlOptions *options, const char *const *environment,
@@ -78,7 +98,8 @@ int lock_access_new(const CtlOptions *options, const char *const *environment,
     if (r < 0)
         return r;
     access->lock = access->config->lock;
-    r = set_lock(options, &access->lock, error);
+    set_lock(options, &access->lock);
+    r = set_other_store(options, &access->lock, error);
     if (r < 0)
         return r;
     *ret_access = TAKE_PTR(access);
@@ -207,4 +228,15 @@ int lock_access_run(LockAccess *access, const LockRequest *request,
         return error_say(error, r, "cannot ask for it: %s", strerror(-r));
     r = sd_event_loop(run.event);
     return r < 0 ? error_say(error, r, "the event loop failed: %s", strerror(-r)) : 0;
+}
+
+ErrorText lock_answer_text(const LockAnswer *answer)
+{
+    ErrorText text;
+    if (answer->result == LOCK_FULL && answer->status)
+        error_say(&text, 0, "semaphore is at %" PRId64 " (%s)", answer->status->available,
+                answer->error);
+    else
+        error_say(&text, 0, "%s", answer->error);
+    return text;
 }

@@ -62,3 +62,6 @@ typedef struct {
 int lock_access_run(LockAccess *access, const LockRequest *request,
         void (*on_answer)(const LockAnswer *answer, void *userdata), void *userdata,
         ErrorText *error);
+
+/* Why it is not LOCK_DONE, for a person; for LOCK_FULL in Go locksmithctl's words and more. */
+ErrorText lock_answer_text(const LockAnswer *answer);

@@ -33,7 +33,7 @@ static void on_names(const LockAnswer *answer, void *userdata)
     Groups *groups = userdata;
     ErrorText error = {};
     if (answer->result != LOCK_DONE) {
-        error_say(&error, 0, "%s", answer->error);
+        error = lock_answer_text(answer);
         groups->exit_code = ctl_complain(CTL_FAILED, WHAT, &error);
         return;
     }
@@ -48,40 +48,45 @@ static void on_names(const LockAnswer *answer, void *userdata)
         groups->exit_code = ctl_complain(CTL_FAILED, WHAT, &error);
 }
 
+/* A group that cannot be read does not hide the others. */
+static void show_failure(Groups *groups, const char *name, const char *text)
+{
+    ErrorText error = {};
+    error_say(&error, 0, "group '%s': %s", name, text);
+    groups->exit_code = ctl_complain(CTL_FAILED, WHAT, &error);
+    if (groups->lines)
+        json_array_append_new(
+                groups->lines, json_pack("{s:s, s:s}", "group", name, "error", error.line));
+}
+
 static void on_status(const LockAnswer *answer, void *userdata)
 {
     Groups *groups = userdata;
-    ErrorText error = {};
     const LockStatus *status = answer->status;
-    if (answer->result != LOCK_DONE || !status) {
-        error_say(&error, 0, "group '%s': %s", groups->name, answer->error);
-        groups->exit_code = ctl_complain(CTL_FAILED, WHAT, &error);
-        return;
-    }
-    error_say(&error, 0, "%s", groups->name); /* fit for terminals and JSON */
-    if (groups->lines)
+    ErrorText name; /* fit for terminals and JSON */
+    error_say(&name, 0, "%s", groups->name);
+    if (answer->result != LOCK_DONE || !status)
+        show_failure(groups, name.line, answer->error);
+    else if (groups->lines)
         json_array_append_new(groups->lines,
-                json_pack("{s:s, s:I, s:I, s:I}", "group", error.line, "max",
+                json_pack("{s:s, s:I, s:I, s:I}", "group", name.line, "max",
                         (json_int_t)status->max, "available", (json_int_t)status->available,
                         "holders", (json_int_t)status->n_holders));
     else
-        printf("%-24s %8" PRId64 " %9" PRId64 " %8zu\n", error.line[0] ? error.line : "(no name)",
+        printf("%-24s %8" PRId64 " %9" PRId64 " %8zu\n", name.line[0] ? name.line : "(no name)",
                 status->max, status->available, status->n_holders);
 }
 
-/* Asks for one group after another: few clusters have many. */
+/* Asks for one group after another: few clusters have many.  */
 static int read_groups(LockAccess *access, Groups *groups, ErrorText *error)
 {
-    for (size_t i = 0; i < groups->n_names; i++) {
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < groups->n_names; i++) {
         groups->name = groups->names[i];
         LockRequest request = {.kind = LOCK_REQUEST_STATUS, .group = groups->name};
-        int r = lock_access_run(access, &request, on_status, groups, error);
-        if (r < 0)
-            return r;
-        if (groups->exit_code != CTL_DONE)
-            return 0;
+        r = lock_access_run(access, &request, on_status, groups, error);
     }
-    return 0;
+    return r;
 }
 
 int verb_groups(int argc, char **argv, void *context)
@@ -104,7 +109,7 @@ int verb_groups(int argc, char **argv, void *context)
         printf("%-24s %8s %9s %8s\n", "GROUP", "MAX", "AVAILABLE", "HOLDERS");
     if (read_groups(access, &groups, &error) < 0)
         return ctl_complain(CTL_FAILED, WHAT, &error);
-    if (is_json && groups.exit_code == CTL_DONE) {
+    if (is_json) {
         json_dumpf(groups.lines, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
         putchar('\n');
     }

@@ -1,57 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/clock.h"
 #include "locksmith/client/ctl-verbs.h"
 #include "locksmith/client/lock-access.h"
+#include "locksmith/lock/semaphore.h"
 
 /* lock and unlock: makes an id a holder, or no holder. To be so already is success. */
 
 typedef struct {
-    const char *what;    /* "Error locking" */
+    const char *what; /* "Error locking" */
+    bool is_lock;
     const char *already; /* "holds the lock already" */
     const char *id;
     HostIdentity host;
     int exit_code;
 } Change;
 
-static void say_full(const Change *change, const LockAnswer *answer)
-{
-    ErrorText error;
-    if (answer->status)
-        error_say(&error, 0, "semaphore is at %" PRId64 " (%s)", answer->status->available,
-                answer->error);
-    else
-        error_say(&error, 0, "%s", answer->error);
-    ctl_complain(CTL_FAILED, change->what, &error);
-}
-
 static void on_answer(const LockAnswer *answer, void *userdata)
 {
     Change *change = userdata;
-    ErrorText error;
-    change->exit_code = CTL_FAILED;
-    switch (answer->result) {
-    case LOCK_DONE:
-        change->exit_code = CTL_DONE;
-        if (answer->was_so_before) {
-            error_say(&error, 0, "%s %s", change->id, change->already);
-            fprintf(stderr, "%s\n", error.line);
-        }
+    ErrorText text = lock_answer_text(answer);
+    if (answer->result != LOCK_DONE) {
+        change->exit_code = ctl_complain(CTL_FAILED, change->what, &text);
         return;
-    case LOCK_FULL:
-        say_full(change, answer);
-        return;
-    case LOCK_UNREACHABLE:
-    case LOCK_UNKNOWN:
-    case LOCK_REFUSED:
-    case LOCK_NOT_OFFERED:
-        break;
     }
-    error_say(&error, 0, "%s", answer->error);
-    ctl_complain(CTL_FAILED, change->what, &error);
+    change->exit_code = CTL_DONE;
+    if (answer->was_so_before) {
+        error_say(&text, 0, "%s %s", change->id, change->already);
+        fprintf(stderr, "%s\n", text.line);
+    }
+    if (answer->warning[0])
+        fprintf(stderr, "%s\n", answer->warning);
 }
 
 static int run(LockAccess *access, const LockRequest *request, Change *change)
@@ -61,6 +42,12 @@ static int run(LockAccess *access, const LockRequest *request, Change *change)
     return r < 0 ? ctl_complain(CTL_FAILED, change->what, &error) : change->exit_code;
 }
 
+/* An id that cannot be a holder can be none already; only what names nobody is wrong for both. */
+static bool is_id(const char *text, bool is_for_lock)
+{
+    return text[0] != '\0' && (!is_for_lock || semaphore_id_is_valid(text));
+}
+
 /* Finds out which lock it is, and whose. Returns an exit code. */
 static int prepare(
         int argc, char **argv, const CtlOptions *options, LockAccess **ret_access, Change *change)
@@ -68,6 +55,11 @@ static int prepare(
     int n = ctl_arguments(argc, argv, NULL, 1);
     if (n < 0)
         return EXIT_USAGE;
+    if (n > 0 && !is_id(argv[1], change->is_lock))
+        return verbs_usage_error(LOCKSMITHCTL,
+                "'%s' will not do as an id: write 1 to %d characters, none of them a control "
+                "characters",
+                argv[1], LOCK_MAX_ID_CHARS);
     ErrorText error = {};
     _cleanup_(lock_access_freep) LockAccess *access = NULL;
     if (lock_access_new(options, (const char *const *)environ, &access, &error) < 0)
@@ -82,7 +74,7 @@ static int prepare(
 
 int verb_lock(int argc, char **argv, void *context)
 {
-    Change change = {.what = "Error locking", .already = "holds the lock already"};
+    Change change = {.what = "Error locking", .is_lock = true, .already = "holds the lock already"};
     _cleanup_(lock_access_freep) LockAccess *access = NULL;
     int exit_code = prepare(argc, argv, context, &access, &change);
     if (exit_code != CTL_DONE)

@@ -13,7 +13,7 @@
  * that was held before: that is somebody else's to give back. */
 
 #define WHAT "Error rebooting"
-#define LOGIND_ANSWER_USEC (90 * USEC_PER_SEC)
+#define LOGIND_ANSWER_USEC (30 * USEC_PER_SEC)
 
 typedef struct {
     LockAccess *access;
@@ -45,10 +45,12 @@ static void on_locked(const LockAnswer *answer, void *userdata)
     bool goes_without = answer->result == LOCK_UNREACHABLE && reboot->use == LOCK_USE_IF_IT_ANSWERS;
     if (goes_without)
         fprintf(stderr, "no etcd answers on this host: best-effort reboots without the lock\n");
+    if (answer->warning[0])
+        fprintf(stderr, "%s\n", answer->warning);
     reboot->has_taken = answer->result == LOCK_UNKNOWN ||
                         (answer->result == LOCK_DONE && !answer->was_so_before);
     reboot->exit_code = answer->result == LOCK_DONE || goes_without ? CTL_DONE : CTL_FAILED;
-    error_say(&reboot->error, 0, "%s", answer->error);
+    reboot->error = lock_answer_text(answer);
 }
 
 static void on_released(const LockAnswer *answer, void *userdata)

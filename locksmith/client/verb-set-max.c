@@ -23,8 +23,7 @@ static void on_answer(const LockAnswer *answer, void *userdata)
         new_max->exit_code = CTL_DONE;
         return;
     }
-    ErrorText error;
-    error_say(&error, 0, "%s", answer->error);
+    ErrorText error = lock_answer_text(answer);
     new_max->exit_code = ctl_complain(CTL_FAILED, WHAT, &error);
 }
 

@@ -72,7 +72,7 @@ static void on_answer(const LockAnswer *answer, void *userdata)
         report->lock = NULL;
         return;
     }
-    error_say(&report->lock_error, 0, "%s", answer->error);
+    report->lock_error = lock_answer_text(answer);
     bool is_nobodys = status->use == LOCK_USE_IF_IT_ANSWERS && report->has_daemon &&
                       answer->result == LOCK_UNREACHABLE;
     bool is_not_told = answer->result == LOCK_NOT_OFFERED && report->has_daemon;
