@@ -54,7 +54,8 @@ const char *reboot_strategy_name(RebootStrategy strategy);
 /* root_fd: the folder that stands for "/" of the two files; the certificates' paths are taken as
  * they are, because libcurl takes them so. Those must be there; whether they can be read and are
  * any good is told by who uses them, so that a person without rights can ask for the rest.
- * environment: as environ, ends with NULL; NULL: none. It is not used after the call.
+ * environment: as environ, ends with NULL; NULL: none. It is not used after the call. The first
+ * call of a process comes before its threads, because of time zones (time-zone.h).
  * Blocks as reading two small files does.
  * Errors: -EINVAL with `error` that names file and line (or "environment") and what would do,
  * -ENOMEM, errno of reading with `error`. */

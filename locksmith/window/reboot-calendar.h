@@ -51,5 +51,6 @@ typedef struct {
 
 /* What holds at now_usec (CLOCK_REALTIME). start and end are 0 when always open; one that has been
  * open for more than a year began a year ago. After the year 9999 no window is open. Takes
- * microseconds to a few milliseconds, and changes what is inside calendar: one thread at a time. */
+ * well under a millisecond, up to some ten where windows hardly leave a gap in a year. Changes what
+ * is inside calendar: one thread at a time. */
 RebootWindow reboot_calendar_at(RebootCalendar *calendar, uint64_t now_usec);

@@ -6,8 +6,9 @@
  *
  * The first call puts TZ into the environment, which moves the array of its pointers: it has to be
  * made before there are threads that may look into the environment (libcurl's resolver does).
- * Later calls only change the letters of that one string, in a place that nobody else reads, so
- * they may be made while such threads run. Two threads must not use this file at once.
+ * Later calls only change the letters of that one string, which those threads do not read, so they
+ * may be made meanwhile. Two threads must not use this file at once. Programs that are started find
+ * the system's zone in TZ.
  *
  * Seconds of the wall are those that a clock in the zone would show, counted from 1970-01-01 00:00
  * of that clock as if each day had 86400. Blocks as reading a file of some KiB does. */

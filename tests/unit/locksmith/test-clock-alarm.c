@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* The machine's clock must not be set by a test: what Linux answers after such a step is put in the
- * place of read() and timerfd_settime(). That Linux does answer so is left to tests/vm. */
+ * place of read() and timerfd_settime(). That Linux does answer so is not tested. */
 
 #include "locksmith/daemon/clock-alarm.h"
 

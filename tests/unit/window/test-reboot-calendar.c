@@ -48,7 +48,7 @@ static void check(const RebootWindow *window, bool is_open, const char *start, c
 
 /* Europe/Berlin 2026: 03-29 2:00 -> 3:00, 10-25 3:00 -> 2:00. America/New_York 2026: 03-08 2:00 ->
  * 3:00, 11-01 2:00 -> 1:00. Australia/Lord_Howe 2026 (by half an hour): 04-05 2:00 -> 1:30, 10-04
- * 2:00 -> 2:30. tests/unit/window/second-opinion.py asks Python for the same. */
+ * 2:00 -> 2:30. second-opinion.py asks Python about more windows around such changes. */
 static const struct {
     const char *windows;
     const char *zone;

@@ -131,8 +131,7 @@ START_TEST(what_is_no_zone_is_refused)
     static const char *const names[] = {"Nowhere", "Europe", "../zoneinfo/UTC", "Europe/../UTC",
             "/usr/share/zoneinfo/UTC", "zone.tab", "tzdata.zi", "right/UTC", "Europe/Berlin/", " ",
             "Europe//Berlin\n", "EST5EDT,M3.2.0,M11.1.0", ":UTC", "utc0",
-            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
+            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
     for (size_t i = 0; i < ELEMENTS(names); i++) {
         TimeZone zone = {.tz = "untouched"};
         ErrorText error = {""};
