@@ -14,6 +14,7 @@
 
 #include "common/env-file.h"
 #include "common/fd-io.h"
+#include "locksmith/config/key-value.h"
 #include "locksmith/config/locksmith-keys.h"
 
 #define MAX_ENVIRONMENT_NAME_CHARS 64
@@ -34,7 +35,9 @@ typedef struct {
 typedef struct {
     LocksmithSettings settings;
     Assigned assigned[LOCKSMITH_MAX_KEYS][2]; /* as locksmith_keys(): name, older name */
-    char *endpoint_text;                      /* cut into */
+    char **environment;                       /* what is ours of it */
+    size_t n_environment;
+    char *endpoint_text; /* cut into */
     const char *endpoints[LOCK_MAX_ENDPOINTS];
 } Loaded;
 
@@ -45,6 +48,9 @@ static void loaded_free(Loaded *loaded)
     for (size_t i = 0; i < LOCKSMITH_MAX_KEYS; i++)
         for (size_t k = 0; k < 2; k++)
             free(loaded->assigned[i][k].value);
+    for (size_t i = 0; i < loaded->n_environment; i++)
+        free(loaded->environment[i]);
+    free(loaded->environment);
     free(loaded->endpoint_text);
     free(loaded);
 }
@@ -126,7 +132,8 @@ static int load_file(Loaded *loaded, int root_fd, const char *name, ErrorText *e
     return 0;
 }
 
-static int load_environment(Loaded *loaded, const char *const *environment, ErrorText *error)
+/* Copies what is ours, before a first look at time zones could move the environment. */
+static int keep_environment(Loaded *loaded, const char *const *environment)
 {
     for (size_t i = 0; environment && environment[i]; i++) {
         char name[MAX_ENVIRONMENT_NAME_CHARS];
@@ -135,11 +142,29 @@ static int load_environment(Loaded *loaded, const char *const *environment, Erro
             continue;
         memcpy(name, environment[i], n_chars);
         name[n_chars] = '\0';
-        int r = take_assignment(loaded, name, environment[i] + n_chars + 1, "environment: ", error);
-        if (r < 0)
-            return r;
+        if (!locksmith_key_is_ours(name))
+            continue;
+        char **more = reallocarray(
+                loaded->environment, loaded->n_environment + 1, sizeof(*loaded->environment));
+        if (!more)
+            return -ENOMEM;
+        loaded->environment = more;
+        loaded->environment[loaded->n_environment] = strdup(environment[i]);
+        if (!loaded->environment[loaded->n_environment++])
+            return -ENOMEM;
     }
     return 0;
+}
+
+static int take_environment(Loaded *loaded, ErrorText *error)
+{
+    int r = 0;
+    for (size_t i = 0; r >= 0 && i < loaded->n_environment; i++) {
+        char *value = strchr(loaded->environment[i], '=');
+        *value++ = '\0';
+        r = take_assignment(loaded, loaded->environment[i], value, "environment: ", error);
+    }
+    return r;
 }
 
 /* What counts for the key, or NULL where only its default does. */
@@ -245,12 +270,11 @@ static int choose_etcd(Loaded *loaded)
         return -ENOMEM;
     const char *at = loaded->endpoint_text;
     size_t n_chars;
-    while (lock->n_endpoints < LOCK_MAX_ENDPOINTS && locksmith_endpoint_next(&at, &n_chars)) {
-        char *endpoint = loaded->endpoint_text + (at - loaded->endpoint_text);
-        at += strcspn(at, ",");
-        at += *at == ',';
-        endpoint[n_chars] = '\0';
-        loaded->endpoints[lock->n_endpoints++] = endpoint;
+    while (lock->n_endpoints < LOCK_MAX_ENDPOINTS && key_value_next_endpoint(&at, &n_chars)) {
+        char *end = loaded->endpoint_text + (at - loaded->endpoint_text) + n_chars;
+        loaded->endpoints[lock->n_endpoints++] = at;
+        at = end + (*end != '\0');
+        *end = '\0';
     }
     lock->store = loaded->settings.etcd_store;
     return 0;
@@ -294,11 +318,20 @@ static int choose_store(Loaded *loaded, ErrorText *error)
     return is_fleet_lock ? choose_fleet_lock(loaded, error) : choose_etcd(loaded);
 }
 
+/* What can be wrong with the window's start and length together is told with the length. */
 static int check_windows(const Loaded *loaded, ErrorText *error)
 {
-    int r = check_pair(
-            loaded, "LOCKSMITHD_REBOOT_WINDOW_START", "LOCKSMITHD_REBOOT_WINDOW_LENGTH", error);
-    return r;
+    static const char length[] = "LOCKSMITHD_REBOOT_WINDOW_LENGTH";
+    int r = check_pair(loaded, "LOCKSMITHD_REBOOT_WINDOW_START", length, error);
+    if (r < 0)
+        return r;
+    _cleanup_(reboot_calendar_freep) RebootCalendar *calendar = NULL;
+    ErrorText why = {""};
+    r = reboot_calendar_new(&loaded->settings.config.calendar, &calendar, &why);
+    if (r != -EINVAL)
+        return r;
+    const Assigned *assigned = assigned_to(loaded, length);
+    return error_say(error, r, "%s%s", assigned ? assigned->place : "", why.line);
 }
 
 int locksmith_config_load(
@@ -307,11 +340,11 @@ int locksmith_config_load(
     _cleanup_(loaded_freep) Loaded *loaded = calloc(1, sizeof(*loaded));
     if (!loaded)
         return -ENOMEM;
-    int r = 0;
+    int r = keep_environment(loaded, environment);
     for (size_t i = 0; r >= 0 && i < ELEMENTS(layer_files); i++)
         r = load_file(loaded, root_fd, layer_files[i], error);
     if (r >= 0)
-        r = load_environment(loaded, environment, error);
+        r = take_environment(loaded, error);
     if (r >= 0)
         r = read_what_counts(loaded, error);
     if (r >= 0)

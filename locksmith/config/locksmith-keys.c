@@ -5,160 +5,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/http-url.h"
-#include "common/utf8.h"
-#include "locksmith/window/duration.h"
+#include "locksmith/config/key-value.h"
 
-#define MAX_TEXT_BYTES 256
-#define MAX_COMMAND_BYTES 1024
 #define MAX_NAME_CHARS 63
-
-static int read_strategy(const LocksmithKey *key, const char *value, void *field, ErrorText *why)
-{
-    (void)key;
-    (void)why;
-    for (int i = 0; i < STRATEGY_N; i++) {
-        if (strcmp(value, reboot_strategy_name((RebootStrategy)i)) == 0) {
-            *(RebootStrategy *)field = (RebootStrategy)i;
-            return 0;
-        }
-    }
-    return -EINVAL;
-}
-
-static int read_store(const LocksmithKey *key, const char *value, void *field, ErrorText *why)
-{
-    (void)key;
-    bool is_v2 = strcmp(value, "etcd-v2") == 0;
-    if (strcmp(value, "fleet-lock") == 0)
-        return error_say(why, -EINVAL, "FleetLock is chosen by REBOOT_STRATEGY=fleet-lock");
-    if (!is_v2 && strcmp(value, "etcd-v3") != 0)
-        return -EINVAL;
-    *(LockStoreKind *)field = is_v2 ? LOCK_STORE_ETCD_V2 : LOCK_STORE_ETCD_V3;
-    return 0;
-}
-
-static int read_limited(const char *value, size_t max_bytes, void *field)
-{
-    if (strlen(value) > max_bytes || !utf8_is_valid(value))
-        return -EINVAL;
-    for (const char *c = value; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            return -EINVAL;
-    *(const char **)field = value;
-    return 0;
-}
-
-static int read_text(const LocksmithKey *key, const char *value, void *field, ErrorText *why)
-{
-    (void)key;
-    (void)why;
-    return read_limited(value, MAX_TEXT_BYTES, field);
-}
-
-static int read_command(const LocksmithKey *key, const char *value, void *field, ErrorText *why)
-{
-    (void)key;
-    (void)why;
-    return read_limited(value, MAX_COMMAND_BYTES, field);
-}
-
-static int read_path(const LocksmithKey *key, const char *value, void *field, ErrorText *why)
-{
-    (void)key;
-    (void)why;
-    return value[0] == '/' ? read_limited(value, MAX_COMMAND_BYTES, field) : -EINVAL;
-}
-
-static int read_bool(const LocksmithKey *key, const char *value, void *field, ErrorText *why)
-{
-    (void)key;
-    (void)why;
-    bool is_yes = strcmp(value, "yes") == 0;
-    if (!is_yes && strcmp(value, "no") != 0)
-        return -EINVAL;
-    *(bool *)field = is_yes;
-    return 0;
-}
-
-static int read_duration(const LocksmithKey *key, const char *value, void *field, ErrorText *why)
-{
-    uint64_t usec;
-    int r = duration_parse(value, &usec);
-    if (r == -ERANGE)
-        return error_say(why, -EINVAL, "this is more than a year");
-    if (r < 0)
-        return r;
-    if (usec < key->min_usec)
-        return error_say(why, -EINVAL, "this is less than %s", duration_show(key->min_usec).text);
-    *(uint64_t *)field = usec;
-    return 0;
-}
-
-/* Scheme, host and port, and what the URL may have beside them: nothing, or a path. */
-static int check_url(const char *text, bool has_path, ErrorText *why)
-{
-    HttpUrl url;
-    int r = http_url_parse(text, &url);
-    if (r < 0)
-        return r;
-    bool has_credentials = url.has_credentials;
-    http_url_done(&url);
-    if (has_credentials)
-        return error_say(why, -EINVAL, "user and password do not belong into the address");
-    const char *host = strstr(text, "://") + 3;
-    const char *rest = host + strcspn(host, has_path ? "?#" : "/?#");
-    if (*rest)
-        return error_say(why, -EINVAL, "nothing may follow the %s", has_path ? "path" : "port");
-    return 0;
-}
-
-bool locksmith_endpoint_next(const char **at, size_t *ret_n_chars)
-{
-    const char *begin = *at + strspn(*at, ", \t");
-    size_t n_chars = strcspn(begin, ",");
-    while (n_chars > 0 && strchr(" \t", begin[n_chars - 1]))
-        n_chars--;
-    if (n_chars > 0 && begin[n_chars - 1] == '/')
-        n_chars--;
-    *at = begin;
-    *ret_n_chars = n_chars;
-    return n_chars > 0;
-}
-
-static int read_endpoints(const LocksmithKey *key, const char *value, void *field, ErrorText *why)
-{
-    (void)key;
-    const char *at = value;
-    size_t n_chars;
-    size_t n = 0;
-    for (; locksmith_endpoint_next(&at, &n_chars); at += strcspn(at, ",")) {
-        char one[MAX_COMMAND_BYTES];
-        if (n_chars >= sizeof(one))
-            return -EINVAL;
-        memcpy(one, at, n_chars);
-        one[n_chars] = '\0';
-        int r = check_url(one, false, why);
-        if (r < 0)
-            return r;
-        if (++n > LOCK_MAX_ENDPOINTS)
-            return error_say(why, -EINVAL, "there are more than %d", LOCK_MAX_ENDPOINTS);
-    }
-    if (n == 0 || *at != '\0')
-        return -EINVAL;
-    *(const char **)field = value;
-    return 0;
-}
-
-static int read_url(const LocksmithKey *key, const char *value, void *field, ErrorText *why)
-{
-    (void)key;
-    int r = strlen(value) < MAX_COMMAND_BYTES ? check_url(value, true, why) : -EINVAL;
-    if (r < 0)
-        return r;
-    *(const char **)field = value;
-    return 0;
-}
 
 #define FIELD(name) offsetof(LocksmithSettings, name)
 #define DURATION "a duration such as 90s, 5m or 1h30m (units ms, s, m, h, d)"
@@ -175,7 +26,7 @@ static const LocksmithKey keys[] = {
                         "takes it from a FleetLock server; best-effort is etcd-lock where "
                         "LOCKSMITHD_ENDPOINT is set or a local etcd answers, else reboot; with off "
                         "it is left to people.",
-                .read = read_strategy,
+                .read = key_value_read_strategy,
                 .offset = FIELD(config.strategy),
         },
         {
@@ -185,7 +36,7 @@ static const LocksmithKey keys[] = {
                 .help = "Which of etcd's two stores the lock is in. They do not see each other: "
                         "all machines of a group must use the same. Go locksmith uses etcd-v2, "
                         "which etcd 3.6 no longer has.",
-                .read = read_store,
+                .read = key_value_read_store,
                 .offset = FIELD(etcd_store),
         },
         {
@@ -194,7 +45,7 @@ static const LocksmithKey keys[] = {
                 .wants = "one address or several with commas between them, each http:// or "
                          "https:// with a host and a port (16 at most)",
                 .help = "Where etcd answers. All are tried in turn.",
-                .read = read_endpoints,
+                .read = key_value_read_endpoints,
                 .offset = FIELD(endpoints),
         },
         {
@@ -202,28 +53,28 @@ static const LocksmithKey keys[] = {
                 .wants = PEM_FILE,
                 .help = "The authorities that etcd's certificate (or the FleetLock server's) may "
                         "come from. Without it those of the system count.",
-                .read = read_path,
+                .read = key_value_read_path,
                 .offset = FIELD(config.lock.ca_file),
         },
         {
                 .name = "LOCKSMITHD_ETCD_CERTFILE",
                 .wants = PEM_FILE,
                 .help = "This machine's certificate, where the server wants one.",
-                .read = read_path,
+                .read = key_value_read_path,
                 .offset = FIELD(config.lock.cert_file),
         },
         {
                 .name = "LOCKSMITHD_ETCD_KEYFILE",
                 .wants = PEM_FILE,
                 .help = "The certificate's key, without a passphrase.",
-                .read = read_path,
+                .read = key_value_read_path,
                 .offset = FIELD(config.lock.key_file),
         },
         {
                 .name = "LOCKSMITHD_ETCD_USERNAME",
                 .wants = "a user name in UTF-8 (256 bytes at most)",
                 .help = "Where etcd's authentication is on.",
-                .read = read_text,
+                .read = key_value_read_text,
                 .offset = FIELD(config.lock.user),
         },
         {
@@ -231,14 +82,14 @@ static const LocksmithKey keys[] = {
                 .wants = "a password in UTF-8 (256 bytes at most)",
                 .help = "The user's password. Let only root read a file with it.",
                 .is_secret = true,
-                .read = read_text,
+                .read = key_value_read_text,
                 .offset = FIELD(config.lock.password),
         },
         {
                 .name = "LOCKSMITHD_FLEET_LOCK_URL",
                 .wants = "an http:// or https:// address, with a path or without",
                 .help = "The FleetLock server's base address.",
-                .read = read_url,
+                .read = key_value_read_url,
                 .offset = FIELD(fleet_lock_url),
         },
         {
@@ -248,7 +99,7 @@ static const LocksmithKey keys[] = {
                 .help = "The group of machines that share a lock. Without it, it is the one that "
                         "has no name, for FleetLock the one called default. It is not GROUP, which "
                         "is the channel of updates.",
-                .read = read_text,
+                .read = key_value_read_text,
                 .offset = FIELD(config.lock.group),
         },
         {
@@ -257,7 +108,7 @@ static const LocksmithKey keys[] = {
                 .wants = "a text in UTF-8 (256 bytes at most) that no other machine has",
                 .help = "What this machine calls itself as a holder of the lock. Without it, it "
                         "is the machine id.",
-                .read = read_text,
+                .read = key_value_read_text,
                 .offset = FIELD(config.id),
         },
         {
@@ -267,7 +118,7 @@ static const LocksmithKey keys[] = {
                 .wants = "a time of day such as 23:30, or with a day before it: Thu 23:30",
                 .help = "When the window begins in which the machine may reboot: each day, or each "
                         "week on that day.",
-                .read = read_text,
+                .read = key_value_read_window_start,
                 .offset = FIELD(config.calendar.start),
         },
         {
@@ -277,16 +128,16 @@ static const LocksmithKey keys[] = {
                 .wants = "a duration such as 90m or 1h30m, less than a day, or a week with a day "
                          "in the start",
                 .help = "How long that window is open; it comes with the start. 0 is a minute.",
-                .read = read_text,
+                .read = key_value_read_window_length,
                 .offset = FIELD(config.calendar.length),
         },
         {
                 .name = "LOCKSMITHD_REBOOT_WINDOWS",
                 .default_value = "",
-                .wants = "windows such as Mon-Fri 22:00-04:00; Sat,Sun 10:00 +6h",
+                .wants = "a list of windows such as Mon-Fri 22:00-04:00; Sat,Sun 10:00 +6h",
                 .help = "Any number of windows in which the machine may reboot; see REBOOT "
                         "WINDOWS.",
-                .read = read_command,
+                .read = key_value_read_windows,
                 .offset = FIELD(config.calendar.windows),
         },
         {
@@ -294,7 +145,7 @@ static const LocksmithKey keys[] = {
                 .default_value = "",
                 .wants = "a time zone such as Europe/Berlin, UTC or localtime",
                 .help = "The time zone of windows that name none. Without it, it is the system's.",
-                .read = read_text,
+                .read = key_value_read_zone,
                 .offset = FIELD(config.calendar.zone),
         },
         {
@@ -303,7 +154,7 @@ static const LocksmithKey keys[] = {
                 .wants = DURATION,
                 .help = "Spreads a fleet over its windows: for each machine they begin later by "
                         "another part of this, which stays the same.",
-                .read = read_duration,
+                .read = key_value_read_duration,
                 .offset = FIELD(config.calendar.spread_usec),
         },
         {
@@ -313,7 +164,7 @@ static const LocksmithKey keys[] = {
                 .help = "How long people who are logged in are given to end their work, from when "
                         "they are told of the reboot. When all of them have left it is over at "
                         "once. With 0 nobody is told, and nobody waited for.",
-                .read = read_duration,
+                .read = key_value_read_duration,
                 .offset = FIELD(config.login_grace_usec),
         },
         {
@@ -321,7 +172,7 @@ static const LocksmithKey keys[] = {
                 .default_value = "0",
                 .wants = DURATION,
                 .help = "How long the machine must have been up before it reboots.",
-                .read = read_duration,
+                .read = key_value_read_duration,
                 .offset = FIELD(config.min_uptime_usec),
         },
         {
@@ -329,7 +180,7 @@ static const LocksmithKey keys[] = {
                 .default_value = "no",
                 .wants = "yes or no",
                 .help = "Whether each reboot needs a person's approval: locksmithctl approve.",
-                .read = read_bool,
+                .read = key_value_read_bool,
                 .offset = FIELD(config.needs_approval),
         },
         {
@@ -337,7 +188,7 @@ static const LocksmithKey keys[] = {
                 .default_value = "no",
                 .wants = "yes or no",
                 .help = "Whether the file /run/reboot-required asks for a reboot, too.",
-                .read = read_bool,
+                .read = key_value_read_bool,
                 .offset = FIELD(config.is_reboot_required_read),
         },
         {
@@ -346,7 +197,7 @@ static const LocksmithKey keys[] = {
                 .wants = DURATION ", 1s at least",
                 .help = "How long each program in reboot-check.d, pre-reboot.d and post-boot.d "
                         "may take.",
-                .read = read_duration,
+                .read = key_value_read_duration,
                 .offset = FIELD(config.hook_timeout_usec),
                 .min_usec = USEC_PER_SEC,
         },
@@ -356,7 +207,7 @@ static const LocksmithKey keys[] = {
                 .wants = DURATION ", 1s at least",
                 .help = "How long a reboot may take to begin. When the machine is still up after "
                         "it, the lock is given back.",
-                .read = read_duration,
+                .read = key_value_read_duration,
                 .offset = FIELD(config.reboot_timeout_usec),
                 .min_usec = USEC_PER_SEC,
         },
@@ -366,7 +217,7 @@ static const LocksmithKey keys[] = {
                 .wants = "yes or no",
                 .help = "Whether the lock is held after a boot until boot-complete.target is "
                         "reached.",
-                .read = read_bool,
+                .read = key_value_read_bool,
                 .offset = FIELD(config.waits_for_boot_complete),
         },
         {
@@ -374,7 +225,7 @@ static const LocksmithKey keys[] = {
                 .default_value = "0",
                 .wants = DURATION,
                 .help = "How much longer the lock is held after that.",
-                .read = read_duration,
+                .read = key_value_read_duration,
                 .offset = FIELD(config.release_delay_usec),
         },
         {
@@ -383,7 +234,7 @@ static const LocksmithKey keys[] = {
                 .wants = "a command for /bin/sh (1024 bytes at most)",
                 .help = "Must succeed before the lock is given back after a boot; it is run again "
                         "until it does.",
-                .read = read_command,
+                .read = key_value_read_long_text,
                 .offset = FIELD(config.health_check),
         },
         {
@@ -392,7 +243,7 @@ static const LocksmithKey keys[] = {
                 .wants = DURATION ", 1s at least",
                 .help = "Waiting for the lock longer than this is logged as an error, each time "
                         "that it has passed again.",
-                .read = read_duration,
+                .read = key_value_read_duration,
                 .offset = FIELD(config.lock_warning_usec),
                 .min_usec = USEC_PER_SEC,
         },
@@ -438,7 +289,7 @@ int locksmith_key_read(const LocksmithKey *key, const char *name, const char *va
     if (key->is_secret)
         return error_say(error, r, "%s%s: this value will not do%s%s; write %s", place, name, colon,
                 why.line, key->wants);
-    bool is_url = key->read == read_url || key->read == read_endpoints;
+    bool is_url = key->read == key_value_read_url || key->read == key_value_read_endpoints;
     return error_say(error, r, "%s%s=%.128s will not do%s%s; write %s", place, name,
             is_url ? http_url_show(value).text : value, colon, why.line, key->wants);
 }

@@ -54,7 +54,3 @@ int locksmith_key_read(const LocksmithKey *key, const char *name, const char *va
 
 /* Says that there is no such key, and which is the nearest. Returns -EINVAL. */
 int locksmith_key_say_unknown(const char *name, const char *place, ErrorText *error);
-
-/* One of the list of endpoints: sets *at to the first character of the next one and *ret_n_chars to
- * its length without blanks and a slash at its end; false at the end of the list. */
-bool locksmith_endpoint_next(const char **at, size_t *ret_n_chars);

@@ -264,12 +264,17 @@ static const ConfigKey keys[] = {
         {
                 .name = "REBOOT_STRATEGY",
                 .wants = "a strategy of locksmith",
-                .help = "Read by locksmithd alone.",
+                .help = "Read by locksmithd alone, see KEYS OF LOCKSMITH.",
+        },
+        {
+                .name = "REBOOT_WINDOW_*",
+                .wants = "a reboot window of locksmith",
+                .help = "Read by locksmithd alone, see KEYS OF LOCKSMITH.",
         },
         {
                 .name = "LOCKSMITHD_*",
                 .wants = "a setting of locksmith",
-                .help = "Read by locksmithd alone.",
+                .help = "Read by locksmithd alone, see KEYS OF LOCKSMITH.",
         },
         {
                 .name = "PCR_POLICY_SERVER",

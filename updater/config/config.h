@@ -55,8 +55,8 @@ typedef struct {
 } ConfigText;
 
 /* The configuration that the three files' texts (borrowed) make. Every line is checked, also those
- * that another file overrides. Keys of locksmith (REBOOT_STRATEGY, LOCKSMITHD_*) and
- * PCR_POLICY_SERVER are known and left alone; the release file may hold any <OS>_RELEASE_ key.
+ * that another file overrides. Keys of locksmith (REBOOT_STRATEGY, REBOOT_WINDOW_*, LOCKSMITHD_*)
+ * and PCR_POLICY_SERVER are known and left alone; the release file may hold any <OS>_RELEASE_ key.
  * Pure. Errors: -EINVAL with `error`, -ENOMEM. */
 int config_parse(
         const ConfigText texts[static CONFIG_N_LAYERS], Config **ret_config, ErrorText *error);

@@ -57,10 +57,11 @@ START_TEST(every_key_is_read)
 {
     _cleanup_(config_freep) Config *config = NULL;
     ErrorText error = {""};
-    int r = parse("# mine\nGROUP=beta\nSERVER=\"https://a.example:8443/v1/update/\"\n"
-                  "MACHINE_ALIAS='Ra\xc3\xbcm 7'\nDOWNLOAD_USER=u\nDOWNLOAD_PASSWORD=p w\n"
-                  "ALLOW_DOWNGRADE=yes\nBOOT_TRIES=15\nPOLL_INTERVAL=60\nPOLL_JITTER=0\n"
-                  "FIRST_CHECK=0\nREBOOT_STRATEGY=off\nLOCKSMITHD_GROUP=x y\nPCR_POLICY_SERVER=",
+    int r = parse(
+            "# mine\nGROUP=beta\nSERVER=\"https://a.example:8443/v1/update/\"\n"
+            "MACHINE_ALIAS='Ra\xc3\xbcm 7'\nDOWNLOAD_USER=u\nDOWNLOAD_PASSWORD=p w\n"
+            "ALLOW_DOWNGRADE=yes\nBOOT_TRIES=15\nPOLL_INTERVAL=60\nPOLL_JITTER=0\n"
+            "FIRST_CHECK=0\nREBOOT_STRATEGY=off\nREBOOT_WINDOW_START=x\nLOCKSMITHD_GROUP=x y\nPCR_POLICY_SERVER=",
             "",
             CONFIG_RELEASE_PREFIX
             "VERSION=3510.2.1+a\n" CONFIG_RELEASE_PREFIX "BOARD=amd64-usr\n" CONFIG_RELEASE_PREFIX

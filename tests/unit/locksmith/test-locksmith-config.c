@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "locksmith/config/locksmith-keys.h"
 #include "tests/unit/unit.h"
+#include "updater/config/config-keys.h"
 
 #define MACHINE_FOLDER "etc/" FLIPSIDE_OS
 #define MACHINE_FILE MACHINE_FOLDER "/update.conf"
@@ -235,6 +236,17 @@ static const struct {
         {"LOCKSMITHD_REBOOT_WINDOW_START=4:00", "without LOCKSMITHD_REBOOT_WINDOW_LENGTH"},
         {"REBOOT_WINDOW_LENGTH=1h",
                 ":1: REBOOT_WINDOW_LENGTH is set without LOCKSMITHD_REBOOT_WINDOW_START"},
+        {"LOCKSMITHD_REBOOT_WINDOW_START=14:00junk\nLOCKSMITHD_REBOOT_WINDOW_LENGTH=1h",
+                ":1: LOCKSMITHD_REBOOT_WINDOW_START=14:00junk will not do: \"14:00junk\" is not a "
+                "time of day"},
+        {"REBOOT_WINDOW_LENGTH=90", ":1: REBOOT_WINDOW_LENGTH=90 will not do: \"90\" is not"},
+        {"LOCKSMITHD_REBOOT_WINDOW_START=14:00\nLOCKSMITHD_REBOOT_WINDOW_LENGTH=24h",
+                ":2: LOCKSMITHD_REBOOT_WINDOW_LENGTH: it must be less than a day"},
+        {"LOCKSMITHD_REBOOT_WINDOWS=Mo 1:00-2:00", "in \"Mo 1:00-2:00\" \"Mo\" is not a day"},
+        {"LOCKSMITHD_REBOOT_WINDOWS=1:00-2:00 Mars/Base", "there is no time zone Mars/Base in"},
+        {"LOCKSMITHD_REBOOT_WINDOW_ZONE=CEST",
+                ":1: LOCKSMITHD_REBOOT_WINDOW_ZONE=CEST will not do"},
+        {"LOCKSMITHD_REBOOT_WINDOW_SPREAD=1", "such as 90s"},
         {"LOCKSMITHD_GROUP=\"x", "quote"},
 };
 
@@ -292,6 +304,22 @@ START_TEST(files_that_cannot_be_read_are_errors)
 }
 END_TEST
 
+/* Otherwise a setting of locksmith's would stop all updates. */
+START_TEST(update_engine_takes_all_our_keys_for_somebody_elses)
+{
+    for (const LocksmithKey *key = locksmith_keys(); key->name; key++) {
+        const ConfigKey *theirs = config_key_find(key->name);
+        ck_assert_msg(theirs && !theirs->read, "%s", key->name);
+        ck_assert(locksmith_key_is_ours(key->name));
+        if (!key->older_name)
+            continue;
+        theirs = config_key_find(key->older_name);
+        ck_assert_msg(theirs && !theirs->read, "%s", key->older_name);
+        ck_assert(locksmith_key_is_ours(key->older_name));
+    }
+}
+END_TEST
+
 Suite *unit_suite(void)
 {
     Suite *suite = suite_create("locksmith-config");
@@ -301,6 +329,7 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, environment_goes_before_machine_before_image);
     tcase_add_test(tcase, older_names_count_where_the_others_are_not_set);
     tcase_add_test(tcase, fleet_lock_has_one_address_and_a_named_group);
+    tcase_add_test(tcase, update_engine_takes_all_our_keys_for_somebody_elses);
     tcase = unit_case(suite, "refusals");
     tcase_add_loop_test(tcase, what_will_not_do_is_told_with_its_place, 0, (int)ELEMENTS(bad));
     tcase_add_test(tcase, the_environment_is_checked_as_well);
