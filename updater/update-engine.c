@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/service-notify.h"
 #include "common/verbs.h"
 #include "updater/engine/engine-bus.h"
-#include "updater/engine/service-notify.h"
 
 /* The daemon: options, loop, bus, engine. */
 
@@ -122,7 +122,9 @@ static void on_status(void *userdata)
     if (!daemon->engine)
         return;
     EngineStatus status = engine_status(daemon->engine);
-    service_notify_status(&status);
+    service_notify_status("%s%s%s%s%s", engine_phase_text(status.phase),
+            status.new_version[0] ? ", version " : "", status.new_version,
+            status.last_error[0] ? "; last failure: " : "", status.last_error);
 }
 
 static void on_progress(void *userdata)

@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/printable.h"
+#include "common/random.h"
 #include "updater/engine/offer.h"
 
 /* Asking the server: the timer that begins it, request with the events that wait, answer, decision,
@@ -26,10 +27,10 @@ void engine_arm_check(Engine *engine, uint64_t wait_usec)
             settings = (CheckSettings){engine->config->first_check_usec,
                     engine->config->poll_interval_usec, engine->config->poll_jitter_percent};
         if (!engine->check_timer)
-            check_schedule_start(&engine->schedule, &settings, now, engine_random());
+            check_schedule_start(&engine->schedule, &settings, now, random_uint64());
         else
             check_schedule_plan(
-                    &engine->schedule, &settings, &engine->check_result, now, engine_random());
+                    &engine->schedule, &settings, &engine->check_result, now, random_uint64());
         wait_usec = check_schedule_wait_usec(&engine->schedule, now);
     }
     int r = 0;
@@ -58,7 +59,7 @@ static void plan_next(Engine *engine, const OmahaOutcome *outcome)
     if (engine->request.is_resumed && outcome->code == UPDATE_ERROR_OMAHA_REQUEST) {
         uint64_t wait = backoff_usec(
                 ++engine->n_resume_failures, RESUME_RETRY_MIN_USEC, RESUME_RETRY_MAX_USEC);
-        engine_arm_check(engine, backoff_jitter_usec(wait, wait / 4, engine_random()));
+        engine_arm_check(engine, backoff_jitter_usec(wait, wait / 4, random_uint64()));
     }
 }
 

@@ -5,6 +5,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/random.h"
 #include "updater/engine/offer.h"
 #include "updater/omaha/download-policy.h"
 
@@ -72,7 +73,7 @@ static void on_downloaded(Engine *engine)
     engine_report(engine, OMAHA_EVENT_DOWNLOAD_FINISHED, OMAHA_RESULT_SUCCESS, 0, "");
     if (engine->offer)
         download_policy_on_complete(&engine->state->policy, engine->offer,
-                clock_now_usec(CLOCK_REALTIME) / USEC_PER_SEC, engine_random());
+                clock_now_usec(CLOCK_REALTIME) / USEC_PER_SEC, random_uint64());
 }
 
 static void on_phase(Engine *engine, EnginePhase phase)
@@ -205,7 +206,7 @@ static bool has_other_url(Engine *engine, UpdateError code)
     DownloadPolicy *policy = &engine->state->policy;
     unsigned n_attempts = policy->n_attempts, url = policy->url_index;
     (void)download_policy_on_failure(policy, engine->offer, code,
-            clock_now_usec(CLOCK_REALTIME) / USEC_PER_SEC, engine_random());
+            clock_now_usec(CLOCK_REALTIME) / USEC_PER_SEC, random_uint64());
     return policy->n_attempts == n_attempts && policy->url_index != url;
 }
 

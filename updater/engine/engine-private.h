@@ -127,9 +127,6 @@ int engine_save(Engine *engine, ErrorText *error);
 void engine_remember(Engine *engine, const char *what, const char *result, const char *version,
         const char *slot, unsigned code, const char *text);
 
-/* For spreading waits. */
-uint64_t engine_random(void);
-
 /* engine-config.c */
 
 /* Reads the configuration; what is wrong becomes last_error. Errors: of config_load, with error. */

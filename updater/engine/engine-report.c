@@ -6,6 +6,7 @@
 #include "common/backoff.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/random.h"
 
 /* Events for the server wait in the outbox, on the disk, until one answer took them. They travel
  * with every check; here they also go by themselves, soon after they happened, and again with
@@ -52,7 +53,7 @@ static void retry_later(Engine *engine)
 {
     uint64_t wait =
             backoff_usec(++engine->n_report_failures, REPORT_WAIT_MIN_USEC, REPORT_WAIT_MAX_USEC);
-    wait = backoff_jitter_usec(wait, wait / 4, engine_random());
+    wait = backoff_jitter_usec(wait, wait / 4, random_uint64());
     sd_event_source_disable_unref(engine->report_timer);
     engine->report_timer = NULL;
     int r = sd_event_add_time_relative(

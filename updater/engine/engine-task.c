@@ -2,7 +2,6 @@
 #include "updater/engine/engine-private.h"
 
 #include <string.h>
-#include <sys/random.h>
 
 #include "common/clock.h"
 #include "common/log.h"
@@ -20,14 +19,6 @@ static const char *const task_texts[] = {
         [ENGINE_INSTALL] = "install",
         [ENGINE_ROLLBACK] = "rollback",
 };
-
-uint64_t engine_random(void)
-{
-    uint64_t random = 0;
-    /* For jitter alone: without entropy the wait is not spread, which harms nobody. */
-    ssize_t _unused_ n = getrandom(&random, sizeof(random), GRND_NONBLOCK);
-    return random;
-}
 
 void engine_set_phase(Engine *engine, EnginePhase phase)
 {
