@@ -133,12 +133,14 @@ static void plan_users(const RebootFacts *facts, RebootPlan *plan)
     if (facts->grace == GRACE_NOT_BEGUN) {
         if (reboot_plan_grace_fits(facts))
             plan->step = PLAN_WARN_START;
+        plan->grace_left_usec = reboot_plan_grace_usec(facts);
         return;
     }
     uint64_t end_usec = reboot_plan_grace_end(facts);
     if (facts->grace == GRACE_ENDING || reboot_plan_grace_usec(facts) <= WARN_END_USEC)
         return;
-    if (facts->uptime_usec + WARN_END_USEC >= end_usec)
+    plan->grace_left_usec = end_usec - facts->uptime_usec;
+    if (plan->grace_left_usec <= WARN_END_USEC)
         plan->step = PLAN_WARN_END;
     else
         look_at(plan, reboot_plan_realtime(facts, end_usec - WARN_END_USEC));

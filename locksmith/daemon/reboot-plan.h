@@ -72,6 +72,7 @@ typedef struct {
     char text[PLAN_TEXT_BYTES]; /* one line for a person */
     uint64_t next_usec;         /* CLOCK_REALTIME: can go on by itself; 0: when something happens */
     uint64_t look_usec;         /* CLOCK_REALTIME: the next plan is due without a cause; 0: never */
+    uint64_t grace_left_usec;   /* PLAN_WARN_*: what is left to users */
     bool starts_over;           /* what was reached counts no more: grace, check, decision */
     RebootCondition conditions[CONDITION_N];
 } RebootPlan;
