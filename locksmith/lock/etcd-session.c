@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "common/hex.h"
 #include "common/http-url.h"
+#include "common/utf8.h"
 #include "locksmith/lock/etcd-session-private.h"
 #include "locksmith/lock/tls-files.h"
 
@@ -94,14 +95,24 @@ static int make_basic(EtcdSession *session)
     return 0;
 }
 
+static int check_user(const LockOptions *options, ErrorText *error)
+{
+    if (options->password && !options->user)
+        return error_say(error, -EINVAL, "etcd's password is given, but no user");
+    if (!options->user)
+        return 0;
+    if (!utf8_is_valid(options->user) || (options->password && !utf8_is_valid(options->password)))
+        return error_say(error, -EINVAL, "etcd's user and password must be UTF-8");
+    if (options->store == LOCK_STORE_ETCD_V2 && strchr(options->user, ':'))
+        return error_say(error, -EINVAL, "etcd's user must not hold a colon");
+    return 0;
+}
+
 static int take_credentials(EtcdSession *session, const LockOptions *options, ErrorText *error)
 {
     int r = tls_files_check(options, error);
-    if (r >= 0 && options->password && !options->user)
-        r = error_say(error, -EINVAL, "etcd's password is given, but no user");
-    if (r >= 0 && options->user && options->store == LOCK_STORE_ETCD_V2 &&
-            strchr(options->user, ':'))
-        r = error_say(error, -EINVAL, "etcd's user must not hold a colon");
+    if (r >= 0)
+        r = check_user(options, error);
     if (r >= 0)
         r = copy_text(options->ca_file, &session->ca_file);
     if (r >= 0)

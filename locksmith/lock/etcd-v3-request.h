@@ -36,5 +36,5 @@ int etcd_v3_format_look(const char *key, char **ret_text);
 /* Every change of key from that revision on. To POST to ETCD_V3_WATCH. */
 int etcd_v3_format_watch(const char *key, uint64_t first_revision, char **ret_text);
 
-/* To POST to ETCD_V3_LOGIN. */
+/* To POST to ETCD_V3_LOGIN; both are UTF-8. */
 int etcd_v3_format_login(const char *user, const char *password, char **ret_text);
