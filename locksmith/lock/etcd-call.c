@@ -263,7 +263,6 @@ static void on_http_done(HttpRequest *request, HttpResult result, const HttpHead
     bool is_login = call->state == CALL_LOGGING_IN;
     EtcdVerdict verdict = ETCD_UNCLEAR;
     call->n_sends = http_request_n_sends(request);
-    http_request_free(TAKE_PTR(call->http));
     if (result != HTTP_DONE) {
         verdict = call->n_sends > 0 ? ETCD_UNCLEAR : ETCD_ELSEWHERE;
         error_say(&reason, 0, "%s", error);
@@ -272,6 +271,7 @@ static void on_http_done(HttpRequest *request, HttpResult result, const HttpHead
     } else {
         verdict = judge(call, head->status, &reason);
     }
+    http_request_free(TAKE_PTR(call->http)); /* head and error go with it */
     /* "Nothing was written" is said of the last sending alone. */
     if (call->is_write && call->n_sends > 1 && verdict != ETCD_DONE)
         verdict = ETCD_UNCLEAR;

@@ -81,8 +81,9 @@ static void fail(EtcdWatch *watch)
 static int on_report(sd_event_source *source, uint64_t now_usec, void *userdata)
 {
     (void)source;
+    (void)now_usec; /* when it was to be */
     EtcdWatch *watch = userdata;
-    watch->reported_usec = now_usec;
+    watch->reported_usec = clock_now_usec(CLOCK_MONOTONIC);
     watch->on_change(watch->userdata);
     return 0;
 }

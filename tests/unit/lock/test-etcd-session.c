@@ -12,15 +12,16 @@
 #define MSEC UINT64_C(1000)
 #define HEADER "\"header\":{\"revision\":\"2\"}"
 #define GOOD etcd_rig_answer("200 OK", "{" HEADER "}", SCRIPT_KEEP)
-#define NO_LEADER                                                                                      \
-    etcd_rig_answer("503 Service Unavailable",                                                         \
-            "{\"error\":\"etcdserver: no leader\",\"message\":\"etcdserver: no leader\",\"code\":14}", \
+#define NO_LEADER                                                                \
+    etcd_rig_answer("503 Service Unavailable",                                   \
+            "{\"error\":\"etcdserver: no leader\",\"message\":\"etcdserver: no " \
+            "leader\",\"code\":14}",                                             \
             SCRIPT_KEEP)
 #define TOKEN(token) etcd_rig_answer("200 OK", "{" HEADER ",\"token\":\"" token "\"}", SCRIPT_KEEP)
-#define OLD_TOKEN                                                                                   \
-    etcd_rig_answer("401 Unauthorized",                                                             \
-            "{\"error\":\"etcdserver: invalid auth token\",\"message\":\"etcdserver: invalid auth " \
-            "token\",\"code\":16}",                                                                 \
+#define OLD_TOKEN                                                                      \
+    etcd_rig_answer("401 Unauthorized",                                                \
+            "{\"error\":\"etcdserver: invalid auth token\",\"message\":\"etcdserver: " \
+            "invalid auth token\",\"code\":16}",                                       \
             SCRIPT_KEEP)
 #define OFF etcd_rig_answer("404 Not Found", "404 page not found", SCRIPT_KEEP)
 #define DENIED \
