@@ -18,9 +18,9 @@
 #include "common/http-url.h"
 #include "locksmith/lock/fleet-answer.h"
 
-#define MAX_CONFLICTS 20
+#define MAX_CONFLICTS 10
 #define CONFLICT_USEC (100 * 1000)
-#define AGAIN_BASE_USEC (500 * 1000)
+#define AGAIN_BASE_USEC (200 * 1000)
 #define AGAIN_MAX_USEC (8 * USEC_PER_SEC)
 #define CONNECT_TIMEOUT_USEC (10 * USEC_PER_SEC)
 #define DEFAULT_GROUP "default"
@@ -173,7 +173,7 @@ static void act(FleetCall *call, FleetVerdict verdict)
 
 static FleetVerdict judge(FleetCall *call, HttpResult result, unsigned status, const char *reason)
 {
-    bool has_answer = result == HTTP_DONE || call->is_head_here;
+    bool has_answer = result == HTTP_DONE || result == HTTP_TOO_LARGE || call->is_head_here;
     if (has_answer)
         return fleet_answer_judge(status, call->kind == LOCK_REQUEST_ACQUIRE, call->answer,
                 call->n_answer_bytes, &call->error);
