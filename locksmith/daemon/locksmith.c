@@ -152,6 +152,8 @@ static int on_turn(sd_event_source *source, void *userdata)
     set_plan(locksmith, &plan);
     if (plan.starts_over)
         locksmith_start_over(locksmith);
+    else if (plan.state == REBOOT_USERS)
+        locksmith_stop_looking(locksmith);
     let_go(locksmith);
     int r = clock_alarm_set(locksmith->alarm, plan.look_usec);
     if (r < 0)

@@ -1,76 +1,589 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""One locksmithd among logind, systemd and an update engine that fake-logind plays: every state is
-reached and shown, and what must end a reboot does. The lock with real etcds is in
-test-lock-chain.py and test-lock-faults.py."""
+"""One locksmithd without a lock, among logind, systemd and an update engine that fake-logind plays:
+every state is reached and shown, and whatever ends a wait or a reboot does. Its lock is in
+test-locksmithd-lock.py."""
+import fcntl
 import os
 import signal
 import time
-import unittest
 
-from fleet import BOOT_COMPLETE, NEED_REBOOT, Away, Host
-from lab import Lab, main, run, tail, wait_for
+from fleet import BOOT_COMPLETE, IDLE, NEED_REBOOT
+from host_test import HOUR_USEC, HostTest, now_usec
+from lab import OS_NAME, main, program, run
 
-
-class HostTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.lab = Lab()
-        cls.addClassCleanup(cls.lab.close)
-        cls.n_hosts = 0
-
-    def host(self, good=True, start=True, **config):
-        cls = type(self)
-        cls.n_hosts += 1
-        folder = self.lab.folder / f"host{cls.n_hosts}"
-        host = Host(self.lab, folder, Away(), {"REBOOT_STRATEGY": "reboot", **config})
-        host.start_bus()
-        wait_for("the bus", host.socket.exists)
-        host.start_fake()
-        if good:
-            host.do("unit", BOOT_COMPLETE, "active")
-        if start:
-            host.start_daemon()
-            self.until(host, "the daemon", lambda: host.property("State"))
-        self.addCleanup(self.put_away, host)
-        return host
-
-    def put_away(self, host):
-        if host.daemon is not None and host.daemon.poll() is None:
-            host.daemon.terminate()
-            self.assertEqual(host.daemon.wait(10), 0, tail(host.log))
-        self.assertEqual(host.unexpected, [])
-        for process in (host.fake, host.bus_process):
-            self.lab.end(process, signal.SIGKILL)
-        host.fake.stdout.close()
-
-    def until(self, host, what, condition, seconds=20):
-        def step():
-            host.step(time.monotonic())
-            return condition()
-        return wait_for(what, step, seconds, logs=[host.log])
-
-    def wait_state(self, host, state, text=""):
-        self.until(host, f"state {state} {text!r}",
-                   lambda: host.property("State") == state and text in host.property("Text"))
-
-    def wait_rebooted(self, host, n=1):
-        self.until(host, "the reboot", lambda: host.n_reboots >= n and not host.is_away)
-
-    def reboots_asked(self, host):
-        return [r for r in host.reports if r["what"] == "reboot"]
+UPDATE_SIGNAL = ("/com/coreos/update1", "com.coreos.update1.Manager", "StatusUpdate", "xdssx")
 
 
-class States(HostTest):
+def far_window():
+    """A daily window that is hours away."""
+    start = time.localtime(time.time() + 6 * 3600)
+    return {"REBOOT_WINDOW_START": f"{start.tm_hour}:{start.tm_min}", "REBOOT_WINDOW_LENGTH": "1h"}
+
+
+class Conditions(HostTest):
     def test_a_reboot_from_end_to_end(self):
         host = self.host()
-        self.assertEqual(host.property("State"), "idle")
+        self.wait_state(host, "idle", "nothing to reboot for")
         self.assertEqual(host.property("Strategy"), "reboot")
+        self.assertEqual(host.property("Decision"), "reboot")
+        self.assertEqual(host.property("Holds"), "no")
+        self.assertEqual(self.coordinator(host),
+                         {"NAME": "locksmithd", "STRATEGY": "reboot", "STATE": "running"})
         host.offer_update()
         self.wait_rebooted(host)
-        self.assertEqual(len(self.reboots_asked(host)), 1)
-        self.until(host, "the daemon again", lambda: host.property("State") == "idle")
+        self.assertEqual(len(self.asked(host)), 1)
+        self.wait_state(host, "idle")
+        self.wait_property(host, "Release", "done")
+
+    def test_no_reboot_when_nothing_waits(self):
+        host = self.host()
+        self.stays(host, "idle")
+        done = self.call(host, "RebootNow", "t", "0")
+        self.assertIn("no update waits", done.stderr)
+        self.assertNotEqual(host.ctl("reboot-now", check=False).returncode, 0)
+
+    def test_pause_and_resume(self):
+        host = self.host()
+        host.ctl("pause", "4h", "--why", "disk is replaced")
+        host.offer_update()
+        self.wait_state(host, "paused", "disk is replaced")
+        until = int(host.property("PausedUntilUsec"))
+        self.assertAlmostEqual(until, now_usec() + 4 * HOUR_USEC, delta=60e6)
+        self.assertEqual(int(host.property("NextUsec")), until)
+        self.assertEqual(self.coordinator(host)["STATE"], "reboot-planned")
+        # It outlives the daemon.
+        host.end_daemon()
+        host.start_daemon()
+        self.wait_state(host, "paused")
+        host.ctl("resume")
+        self.wait_rebooted(host)
+
+    def test_a_pause_ends_by_itself(self):
+        host = self.host()
+        until = now_usec() + 1500000
+        self.assertEqual(self.call(host, "Pause", "ts", until, "").returncode, 0)
+        host.offer_update()
+        self.wait_state(host, "paused")
+        self.wait_rebooted(host)
+        self.assertGreaterEqual(now_usec(), until)
+
+    def test_a_pause_that_is_over_is_refused(self):
+        host = self.host()
+        self.assertNotEqual(self.call(host, "Pause", "ts", now_usec() - 1, "").returncode, 0)
+        self.assertNotEqual(self.call(host, "Resume").returncode, 0)
+
+    def test_least_uptime(self):
+        host = self.host(LOCKSMITHD_MIN_UPTIME="300d")
+        host.offer_update()
+        self.wait_state(host, "waiting-for-uptime")
+        self.assertGreater(int(host.property("NextUsec")), now_usec())
+        host.ctl("reboot-now")
+        self.wait_rebooted(host)
+
+    def test_approval_is_of_a_version(self):
+        host = self.host(LOCKSMITHD_APPROVAL="yes")
+        host.offer_update()
+        self.wait_state(host, "waiting-for-approval")
+        host.ctl("approve", "--for", "9.0.0")
+        self.wait_state(host, "waiting-for-approval", "9.0.0")
+        host.do("update", NEED_REBOOT, "9.0.0")
+        self.wait_rebooted(host)
+        # Gone with the boot that it approved.
+        host.offer_update(10)
+        self.wait_state(host, "waiting-for-approval")
+
+    def test_an_approval_can_be_withdrawn_and_expires(self):
+        host = self.host(LOCKSMITHD_APPROVAL="yes")
+        self.assertNotEqual(self.call(host, "WithdrawApproval").returncode, 0)
+        host.ctl("approve")
+        host.ctl("approve", "--withdraw")
+        host.offer_update()
+        self.wait_state(host, "waiting-for-approval")
+        self.call(host, "Approve", "ts", now_usec() - 1, "")
+        self.stays(host, "waiting-for-approval")
+        # A file that another tool writes is seen at once.
+        path = host.root / "run/locksmith/approved"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+        self.wait_rebooted(host)
+
+    def test_a_window_that_is_closed(self):
+        host = self.host(**far_window())
+        host.offer_update()
+        self.wait_state(host, "waiting-for-window")
+        self.assertAlmostEqual(int(host.property("NextUsec")), now_usec() + 6 * HOUR_USEC,
+                               delta=65e6)
+        self.assertFalse(self.condition(host, "window")[0])
+        host.ctl("reboot-now")
+        self.wait_rebooted(host)
+
+    def test_inhibitors_block_even_a_person(self):
+        host = self.host()
+        host.do("add-inhibitor", "shutdown:sleep", "backup", "it runs", "block")
+        host.do("add-inhibitor", "shutdown", "other", "it can wait", "delay")
+        host.offer_update()
+        self.wait_state(host, "waiting-for-inhibitor", "backup blocks the shutdown: it runs")
+        host.ctl("reboot-now")
+        self.stays(host, "waiting-for-inhibitor")
+        host.do("remove-inhibitor", "backup")
+        self.wait_rebooted(host)
+
+    def test_conditions_are_all_shown(self):
+        host = self.host(**far_window())
+        host.do("add-inhibitor", "shutdown", "backup", "it runs", "block")
+        self.until(host, "logind to be heard",
+                   lambda: "backup" in self.condition(host, "inhibitors")[1])
+        self.assertEqual(self.condition(host, "update"), (False, "nothing to reboot for"))
+        self.assertFalse(self.condition(host, "window")[0])
+        self.assertTrue(self.condition(host, "pause")[0])
+        self.assertTrue(self.condition(host, "lock")[0])
+
+
+class Users(HostTest):
+    def login(self, host, id="1", user="alice"):
+        host.do("add-session", id, user, "user", f"pts/{id}", "", "active")
+
+    def test_they_leave(self):
+        host = self.host(LOCKSMITHD_LOGIN_GRACE="10m")
+        self.login(host)
+        self.login(host, "2", "bob")
+        host.offer_update()
+        self.wait_state(host, "waiting-for-users", "alice and others: warned, until")
+        self.assertAlmostEqual(int(host.property("NextUsec")), now_usec() + HOUR_USEC / 6,
+                               delta=30e6)
+        self.assertIn("reboots in 10min", host.log_text())
+        host.do("remove-session", "2")
+        self.wait_state(host, "waiting-for-users", "alice: warned, until")
+        host.do("remove-session", "1")
+        self.wait_rebooted(host)
+
+    def test_their_time_ends(self):
+        host = self.host(LOCKSMITHD_LOGIN_GRACE="1s")
+        self.login(host)
+        host.offer_update()
+        self.wait_state(host, "waiting-for-users")
+        self.wait_rebooted(host)
+        self.assertIn("reboots now", host.log_text())
+
+    def test_a_second_warning(self):
+        host = self.host(LOCKSMITHD_LOGIN_GRACE="61s")
+        self.login(host)
+        host.offer_update()
+        self.wait_log(host, "reboots in 1min 1s")
+        self.until(host, "the second warning",
+                   lambda: "reboots in 1min\n" in host.log_text() or "reboots in 59s" in
+                   host.log_text() or "reboots in 60s" in host.log_text())
+        self.assertEqual(host.property("State"), "waiting-for-users")
+
+    def test_those_who_are_none_are_not_asked(self):
+        host = self.host(LOCKSMITHD_LOGIN_GRACE="10m")
+        host.do("add-session", "1", "gdm", "greeter", "tty1", "seat0", "active")
+        host.do("add-session", "2", "alice", "user", "", "", "active")
+        host.offer_update()
+        self.wait_rebooted(host)
+
+    def test_a_newer_version_is_a_new_reboot(self):
+        host = self.host(LOCKSMITHD_LOGIN_GRACE="10m")
+        self.login(host)
+        host.offer_update()
+        self.wait_property(host, "Version", "2.0.0")
+        self.wait_state(host, "waiting-for-users")
+        host.offer_update(3)
+        self.wait_property(host, "Version", "3.0.0")
+        self.until(host, "another warning", lambda: host.log_text().count("reboots in 10min") == 2)
+
+    def test_an_update_that_is_withdrawn(self):
+        host = self.host(LOCKSMITHD_LOGIN_GRACE="10m")
+        self.login(host)
+        host.offer_update()
+        self.wait_state(host, "waiting-for-users")
+        host.withdraw_update()
+        self.wait_state(host, "idle")
+        self.assertEqual(host.property("Version"), "")
+        host.do("remove-session", "1")
+        self.stays(host, "idle")
+
+    def test_reboot_now_does_not_wait_for_them(self):
+        host = self.host(LOCKSMITHD_LOGIN_GRACE="10m")
+        self.login(host)
+        host.offer_update()
+        self.wait_state(host, "waiting-for-users")
+        host.ctl("reboot-now")
+        self.wait_rebooted(host)
+
+
+class Hooks(HostTest):
+    def test_their_order_and_what_they_are_told(self):
+        host = self.host()
+        for kind in ("reboot-check", "pre-reboot", "post-boot"):
+            self.hook(host, kind, "10-note", "")
+        host.offer_update()
+        self.wait_rebooted(host)
+        self.until(host, "post-boot.d", lambda: "post-boot booted  " in self.hooks_run(host))
+        self.assertEqual(self.hooks_run(host),
+                         ["reboot-check check 2.0.0 update-engine",
+                          "pre-reboot reboot 2.0.0 update-engine",
+                          "reboot-check check 2.0.0 update-engine",
+                          "post-boot booted  "])
+
+    def test_a_veto_before_anything(self):
+        host = self.host()
+        veto = self.hook(host, "reboot-check", "10-ceph", "echo the cluster is not healthy; exit 1")
+        self.hook(host, "post-boot", "10-note", "")
         self.until(host, "the boot to be settled", lambda: host.property("Release") == "done")
+        host.offer_update()
+        self.wait_state(host, "waiting-for-check", "10-ceph")
+        self.assertIn("10-ceph", host.property("LastError"))
+        self.assertIn("the cluster is not healthy", host.log_text())
+        self.assertGreater(int(host.property("NextUsec")), now_usec())
+        self.assertEqual(self.asked(host), [])
+        veto.unlink()
+        host.ctl("reboot-now")
+        self.wait_rebooted(host)
+        # Nothing had to be undone.
+        self.assertNotIn("post-boot cancelled 2.0.0 update-engine", self.hooks_run(host))
+
+    def test_a_veto_of_the_drain_is_undone(self):
+        host = self.host()
+        self.hook(host, "pre-reboot", "10-drain", "exit 7")
+        self.hook(host, "post-boot", "10-note", "")
+        host.offer_update()
+        self.wait_state(host, "waiting-for-check", "10-drain")
+        self.assertIn("post-boot cancelled 2.0.0 update-engine", self.hooks_run(host))
+        self.assertEqual(self.asked(host), [])
+        self.call(host, "RebootNow", "t", "1")
+        self.wait_rebooted(host)
+        self.assertEqual(self.hooks_run(host).count("pre-reboot reboot 2.0.0 update-engine"), 1)
+
+    def test_a_hook_that_hangs(self):
+        host = self.host(LOCKSMITHD_HOOK_TIMEOUT="1s")
+        self.hook(host, "pre-reboot", "10-hang", "sleep 1000")
+        host.offer_update()
+        self.wait_state(host, "running-hooks")
+        self.wait_state(host, "waiting-for-check", "10-hang")
+        self.assertEqual(self.asked(host), [])
+
+    def test_withdrawn_while_it_drains(self):
+        host = self.host()
+        self.hook(host, "pre-reboot", "10-drain", "sleep 1000")
+        self.hook(host, "post-boot", "10-note", "")
+        host.offer_update()
+        self.wait_state(host, "running-hooks")
+        host.withdraw_update()
+        self.wait_state(host, "idle")
+        self.assertIn("post-boot cancelled  ", self.hooks_run(host))
+        self.stays(host, "idle")
+
+    def test_killed_while_it_drains(self):
+        host = self.host()
+        drain = self.hook(host, "pre-reboot", "10-drain", "sleep 1000")
+        self.hook(host, "post-boot", "10-note", "")
+        host.offer_update()
+        self.wait_state(host, "running-hooks")
+        host.end_daemon(signal.SIGKILL)
+        drain.unlink()
+        host.withdraw_update()
+        host.start_daemon()
+        self.until(host, "the drain to be undone",
+                   lambda: "post-boot cancelled  " in self.hooks_run(host))
+        self.wait_state(host, "idle")
+
+
+class Logind(HostTest):
+    def test_it_refuses(self):
+        host = self.host()
+        self.hook(host, "post-boot", "10-note", "")
+        host.do("reboot", "refuse")
+        host.offer_update()
+        self.wait_state(host, "waiting-for-check", "logind refuses the reboot")
+        self.assertIn("logind refuses", host.property("LastError"))
+        self.assertIn("post-boot cancelled 2.0.0 update-engine", self.hooks_run(host))
+        host.do("reboot", "accept")
+        host.ctl("reboot-now")
+        self.wait_rebooted(host)
+
+    def test_it_agrees_and_nothing_happens(self):
+        host = self.host(LOCKSMITHD_REBOOT_TIMEOUT="1s")
+        host.do("reboot", "nothing")
+        host.offer_update()
+        self.wait_state(host, "rebooting")
+        self.assertEqual(self.coordinator(host)["STATE"], "rebooting")
+        self.wait_state(host, "waiting-for-check", "did not go down")
+
+    def test_it_is_away(self):
+        host = self.host()
+        host.do("release", "org.freedesktop.login1")
+        host.offer_update()
+        self.wait_state(host, "waiting-for-inhibitor", "logind does not answer")
+        host.do("own", "org.freedesktop.login1")
+        self.wait_rebooted(host)
+
+
+class UpdateEngine(HostTest):
+    def test_what_others_say_does_not_count(self):
+        host = self.host()
+        forged = [*UPDATE_SIGNAL, "0", "0", NEED_REBOOT, "6.6.6", "0"]
+        run(["busctl", f"--address={host.bus}", "emit", *forged])
+        run(["dbus-send", f"--address={host.bus}", "--type=signal",
+             "--dest=com.coreos.locksmith1", UPDATE_SIGNAL[0],
+             f"{UPDATE_SIGNAL[1]}.StatusUpdate", "int64:0", "double:0", f"string:{NEED_REBOOT}",
+             "string:6.6.6", "int64:0"])
+        self.stays(host, "idle")
+        host.ctl("pause", "1h")
+        host.offer_update()
+        self.wait_state(host, "paused")
+        forged = [*UPDATE_SIGNAL, "0", "0", IDLE, "0.0.0", "0"]
+        run(["busctl", f"--address={host.bus}", "emit", *forged])
+        self.stays(host, "paused")
+
+    def test_what_it_said_before_is_asked_for(self):
+        host = self.host(starts=False)
+        host.offer_update()
+        host.start_daemon()
+        self.wait_rebooted(host)
+
+    def test_it_comes_later_and_comes_again(self):
+        host = self.host()
+        host.ctl("pause", "1h")
+        host.do("release", "com.coreos.update1")
+        host.offer_update()
+        self.wait_state(host, "idle", "update-engine has not said yet")
+        host.do("own", "com.coreos.update1")
+        self.wait_state(host, "paused")
+        host.do("release", "com.coreos.update1")
+        self.wait_state(host, "idle")
+        host.do("own", "com.coreos.update1")
+        self.wait_state(host, "paused")
+
+    def test_a_version_that_is_not_given(self):
+        host = self.host()
+        host.ctl("pause", "1h")
+        host.do("update", NEED_REBOOT, "0.0.0")
+        self.wait_state(host, "paused")
+        self.assertEqual(host.property("Version"), "")
+        self.assertEqual(host.property("Trigger"), "update-engine")
+
+    def test_a_person_asks_for_a_reboot(self):
+        host = self.host()
+        host.ctl("pause", "1h")
+        host.ctl("send-need-reboot")
+        self.wait_state(host, "paused")
+        self.assertEqual(host.property("Trigger"), "person")
+        host.ctl("resume")
+        self.wait_rebooted(host)
+        self.wait_state(host, "idle")
+
+    def test_reboot_required(self):
+        host = self.host(LOCKSMITHD_REBOOT_REQUIRED="yes")
+        host.ctl("pause", "1h")
+        (host.root / "run/reboot-required").write_text("")
+        self.wait_state(host, "paused")
+        self.assertEqual(host.property("Trigger"), "reboot-required")
+        (host.root / "run/reboot-required").unlink()
+        self.wait_state(host, "idle")
+
+    def test_reboot_required_is_not_read_unless_told(self):
+        host = self.host()
+        (host.root / "run/reboot-required").write_text("")
+        self.stays(host, "idle")
+
+
+class Bus(HostTest):
+    def test_it_goes_and_comes(self):
+        host = self.host()
+        host.ctl("pause", "1h")
+        host.offer_update()
+        self.wait_state(host, "paused")
+        pid = host.daemon.pid
+        host.restart_bus()
+        self.wait_state(host, "paused")
+        host.ctl("resume")
+        self.wait_rebooted(host)
+        self.assertEqual(host.unexpected, [])
+        self.assertNotEqual(host.daemon.pid, pid)
+
+    def test_it_comes_after_the_daemon(self):
+        host = self.host(starts=False)
+        self.lab.end(host.bus_process, signal.SIGKILL)
+        host.end_fake()
+        host.socket.unlink(missing_ok=True)
+        host.start_daemon()
+        self.wait_log(host, "cannot reach the bus")
+        host.start_bus()
+        self.wait_bus(host)
+        host.start_fake()
+        host.do("unit", BOOT_COMPLETE, "active")
+        host.offer_update()
+        self.wait_rebooted(host)
+
+    def test_two_daemons(self):
+        host = self.host()
+        other = run([program("locksmithd"), "--root", host.root, "--bus", host.bus], check=False)
+        self.assertEqual(other.returncode, 3, other.stderr)
+        self.assertIn("coordinat", other.stderr)
+        elsewhere = host.folder / "elsewhere"
+        (elsewhere / "etc").mkdir(parents=True)
+        other = run([program("locksmithd"), "--root", elsewhere, "--bus", host.bus,
+                     "--machine-id", "m2", "--boot-id", "b2"], check=False,
+                    env={**os.environ, "REBOOT_STRATEGY": "reboot"})
+        self.assertEqual(other.returncode, 3, other.stderr)
+
+    def test_who_may_change_what(self):
+        host = self.host()
+        if os.geteuid() != 0:
+            self.skipTest("needs root to be somebody else")
+        nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "busctl",
+                  f"--address={host.bus}"]
+        os.chmod(self.lab.folder, 0o755)
+        names = ["com.coreos.locksmith1", "/com/coreos/locksmith1",
+                 "com.coreos.locksmith1.Manager"]
+        self.assertEqual(run([*nobody, "get-property", *names, "State"]).stdout, 's "idle"\n')
+        for call in (["Pause", "ts", now_usec() + HOUR_USEC, ""], ["Resume"],
+                     ["RebootNow", "t", "0"], ["SendNeedReboot"], ["Approve", "ts", "0", ""],
+                     ["WithdrawApproval"], ["Reload"]):
+            with self.subTest(call[0]):
+                done = run([*nobody, "call", *names, *call], check=False)
+                self.assertNotEqual(done.returncode, 0)
+                self.assertIn("denied", done.stderr)
+        self.assertEqual(host.property("PausedUntilUsec"), "0")
+
+    def test_flags_that_are_not_known(self):
+        host = self.host()
+        host.ctl("pause", "1h")
+        host.offer_update()
+        self.wait_state(host, "paused")
+        self.assertNotEqual(self.call(host, "RebootNow", "t", "6").returncode, 0)
+        self.stays(host, "paused")
+
+
+class Configuration(HostTest):
+    def test_a_bad_one_at_start(self):
+        host = self.host(starts=False)
+        for line, words in (("REBOOT_STRATEGY=sometimes", "REBOOT_STRATEGY"),
+                            ("REBOOT_WINDOW_START=4:00", "WINDOW"),
+                            ("LOCKSMITHD_ENDPOINT=127.0.0.1:2379", "LOCKSMITHD_ENDPOINT"),
+                            ("LOCKSMITHD_REBOOT_WINDOW_START=4:00\n"
+                             "LOCKSMITHD_REBOOT_WINDOW_LENGTH=a while", "LENGTH")):
+            with self.subTest(line):
+                (host.root / f"etc/{OS_NAME}/update.conf").write_text(line + "\n")
+                done = run([program("locksmithd"), "--root", host.root, "--bus", host.bus],
+                           check=False)
+                self.assertEqual(done.returncode, 4, done.stderr)
+                self.assertIn(f"etc/{OS_NAME}/update.conf:", done.stderr)
+                self.assertIn(words, done.stderr)
+                self.assertEqual(len(done.stderr.splitlines()), 1)
+
+    def test_a_bad_one_is_not_taken_later(self):
+        host = self.host()
+        host.write_config(REBOOT_STRATEGY="sometimes")
+        done = self.call(host, "Reload")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("REBOOT_STRATEGY", done.stderr)
+        self.assertIn("update.conf:", done.stderr)
+        self.assertEqual(host.property("Strategy"), "reboot")
+        self.assertIn("REBOOT_STRATEGY", host.property("LastError"))
+        host.daemon.send_signal(signal.SIGHUP)
+        self.until(host, "the second complaint",
+                   lambda: host.log_text().count("the configuration stays as it was") == 2)
+        host.offer_update()
+        self.wait_rebooted_with(host)
+
+    def wait_rebooted_with(self, host):
+        """The next boot begins with the file as it should be."""
+        host.write_config(REBOOT_STRATEGY="reboot")
+        self.wait_rebooted(host)
+
+    def test_a_good_one_counts_at_once(self):
+        host = self.host(**far_window())
+        host.offer_update()
+        self.wait_state(host, "waiting-for-window")
+        host.config.pop("REBOOT_WINDOW_START")
+        host.config.pop("REBOOT_WINDOW_LENGTH")
+        host.write_config()
+        host.daemon.send_signal(signal.SIGHUP)
+        self.wait_rebooted(host)
+
+    def test_off(self):
+        host = self.host(REBOOT_STRATEGY="off")
+        host.offer_update()
+        self.wait_state(host, "off")
+        self.stays(host, "off")
+        self.assertEqual(self.coordinator(host), {})
+        self.assertNotEqual(host.ctl("reboot-now", check=False).returncode, 0)
+        self.assertNotEqual(host.ctl("send-need-reboot", check=False).returncode, 0)
+        # Others may coordinate meanwhile; then it cannot be switched on.
+        path = host.root / "run/update-engine/coordinator.conf"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "w") as other:
+            fcntl.flock(other, fcntl.LOCK_EX)
+            host.write_config(REBOOT_STRATEGY="reboot")
+            self.assertNotEqual(self.call(host, "Reload").returncode, 0)
+            self.stays(host, "off")
+        self.assertEqual(self.call(host, "Reload").returncode, 0)
+        self.wait_rebooted(host)
+
+    def test_switched_off_on_the_way(self):
+        host = self.host()
+        self.hook(host, "pre-reboot", "10-drain", "sleep 1000")
+        self.hook(host, "post-boot", "10-note", "")
+        host.offer_update()
+        self.wait_state(host, "running-hooks")
+        host.write_config(REBOOT_STRATEGY="off")
+        self.assertEqual(self.call(host, "Reload").returncode, 0)
+        self.wait_state(host, "off")
+        self.assertIn("post-boot cancelled 2.0.0 update-engine", self.hooks_run(host))
+
+    def test_another_coordinator(self):
+        host = self.host(starts=False)
+        path = host.root / "run/update-engine/coordinator.conf"
+        path.parent.mkdir(parents=True)
+        with open(path, "w") as other:
+            fcntl.flock(other, fcntl.LOCK_EX)
+            done = run([program("locksmithd"), "--root", host.root, "--bus", host.bus],
+                       check=False)
+        self.assertEqual(done.returncode, 3, done.stderr)
+
+    def test_a_root_that_is_none(self):
+        done = run([program("locksmithd"), "--root", "/nonexistent"], check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("/nonexistent", done.stderr)
+
+
+class AfterTheBoot(HostTest):
+    def test_post_boot_waits_until_the_boot_is_good(self):
+        host = self.host(is_good=False)
+        self.hook(host, "post-boot", "10-note", "")
+        self.wait_property(host, "Release", "waiting-for-boot")
+        self.assertEqual(self.hooks_run(host), [])
+        host.do("unit", BOOT_COMPLETE, "active")
+        self.wait_property(host, "Release", "done")
+        self.assertEqual(self.hooks_run(host), ["post-boot booted  "])
+        # Once for each boot.
+        host.end_daemon()
+        host.start_daemon()
+        self.wait_there(host)
+        self.assertEqual(host.property("Release"), "done")
+        self.assertEqual(self.hooks_run(host), ["post-boot booted  "])
+
+    def test_a_host_that_waits_for_nothing(self):
+        host = self.host(is_good=False, LOCKSMITHD_WAIT_BOOT_COMPLETE="no")
+        self.wait_property(host, "Release", "done")
+
+    def test_a_health_check_that_says_no(self):
+        host = self.host(LOCKSMITHD_HEALTH_CHECK="test -e /proc/no-such-file")
+        self.wait_property(host, "Release", "running-check")
+        self.wait_log(host, "running-check")
+
+    def test_post_boot_that_fails_is_run_again(self):
+        host = self.host(starts=False)
+        self.hook(host, "post-boot", "10-uncordon", "exit 1")
+        host.start_daemon()
+        self.wait_there(host)
+        self.until(host, "the reason",
+                   lambda: "10-uncordon" in host.property("ReleaseText"))
+        self.assertEqual(host.property("Release"), "running-hooks")
+        self.assertIn("10-uncordon", host.log_text())
 
 
 if __name__ == "__main__":
