@@ -8,7 +8,10 @@ if [[ -t 1 ]]; then bold=$'\e[1m' dim=$'\e[2m' plain=$'\e[0m'; else bold='' dim=
 say() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
 die() {
     printf '\nThe demo failed: %s\n' "$*" >&2
-    [[ -s $run/update-engine.log ]] && { echo "--- the daemon's log ---"; tail -15 "$run/update-engine.log"; } >&2
+    local log
+    for log in "$run"/{update-engine,locksmithd}.log; do
+        [[ ! -s $log ]] || { echo "--- ${log##*/} ---"; tail -15 "$log"; } >&2
+    done
     exit 1
 }
 # Shows a command as a person would type it, then runs it.
@@ -33,16 +36,16 @@ start() {
     "$@" >>"$run/$1.log" 2>&1 </dev/null &
     pids+=($!)
 }
-# A bus of its own, so that the system's is left alone.
+# A bus of its own, so that the system's is left alone. usage: start_bus NAME: $bus_folder/NAME
 start_bus() {
-    bus_folder=$(mktemp -d) # a socket's path must be short
-    cat >"$run/bus.conf" <<END
-<busconfig><type>system</type><listen>unix:path=$bus_folder/bus</listen><auth>EXTERNAL</auth>
+    [[ -n $bus_folder ]] || bus_folder=$(mktemp -d) # a socket's path must be short
+    cat >"$run/bus-$1.conf" <<END
+<busconfig><type>system</type><listen>unix:path=$bus_folder/$1</listen><auth>EXTERNAL</auth>
 <policy context="default"><allow own="*"/><allow send_destination="*"/><allow receive_sender="*"/>
 </policy></busconfig>
 END
-    start dbus-daemon --config-file="$run/bus.conf" --nofork --nopidfile
-    wait_for 20 "the bus" test -S "$bus_folder/bus"
+    start dbus-daemon --config-file="$run/bus-$1.conf" --nofork --nopidfile
+    wait_for 20 "the bus" test -S "$bus_folder/$1"
 }
 end_process() {
     kill "$1" 2>/dev/null || return 0
