@@ -8,6 +8,7 @@
 #include "common/backoff.h"
 #include "common/clock.h"
 #include "common/http-url.h"
+#include "common/random.h"
 #include "locksmith/lock/etcd-session-private.h"
 #include "locksmith/lock/etcd-v3-answer.h"
 #include "locksmith/lock/etcd-v3-request.h"
@@ -142,14 +143,13 @@ static void begin_round(EtcdCall *call)
 
 static void end_round(EtcdCall *call)
 {
-    const EtcdSession *session = call->session;
     if (!call->is_someone_there || clock_now_usec(CLOCK_MONOTONIC) >= call->leader_end_usec) {
         finish(call, call->is_all_off ? STORE_REFUSED : STORE_UNREACHABLE);
         return;
     }
     call->state = CALL_RESTING;
-    sd_event_source_set_time_relative(call->rest,
-            backoff_jitter_usec(REST_USEC, REST_USEC / 2, etcd_session_random(session)));
+    sd_event_source_set_time_relative(
+            call->rest, backoff_jitter_usec(REST_USEC, REST_USEC / 2, random_uint64()));
     sd_event_source_set_enabled(call->rest, SD_EVENT_ONESHOT);
 }
 

@@ -6,7 +6,6 @@
 #include "locksmith/lock/etcd-session.h"
 
 #include <string.h>
-#include <sys/random.h>
 
 #include "common/clock.h"
 #include "common/hex.h"
@@ -221,15 +220,6 @@ void etcd_session_rotate(EtcdSession *session)
 sd_event *etcd_session_event(const EtcdSession *session)
 {
     return session->event;
-}
-
-uint64_t etcd_session_random(const EtcdSession *session)
-{
-    (void)session;
-    uint64_t random = 0;
-    /* Cannot fail for so few bytes but before the kernel has any; no randomness is fine then. */
-    ssize_t _unused_ n = getrandom(&random, sizeof(random), GRND_NONBLOCK);
-    return random;
 }
 
 static EtcdTimes resolve_times(const EtcdTimes *times)

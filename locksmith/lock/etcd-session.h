@@ -76,6 +76,3 @@ void etcd_session_rotate(EtcdSession *session);
 
 /* The loop of the session; borrowed. */
 sd_event *etcd_session_event(const EtcdSession *session);
-
-/* A random number, to spread waiting times. */
-uint64_t etcd_session_random(const EtcdSession *session);

@@ -10,6 +10,7 @@
 
 #include "common/backoff.h"
 #include "common/clock.h"
+#include "common/random.h"
 #include "locksmith/lock/line-splitter.h"
 
 #define WAIT_USEC (10 * USEC_PER_MINUTE) /* then the connection is made anew: it may be dead */
@@ -57,8 +58,8 @@ static void pause_watch(EtcdWatch *watch)
                                                 : backoff_usec(watch->n_failures, FIRST_PAUSE_USEC,
                                                           LAST_PAUSE_USEC);
     watch->state = WATCH_PAUSED;
-    sd_event_source_set_time_relative(watch->pause,
-            backoff_jitter_usec(wait_usec, wait_usec / 2, etcd_session_random(watch->session)));
+    sd_event_source_set_time_relative(
+            watch->pause, backoff_jitter_usec(wait_usec, wait_usec / 2, random_uint64()));
     sd_event_source_set_enabled(watch->pause, SD_EVENT_ONESHOT);
 }
 
@@ -159,7 +160,7 @@ static void wait_for_news(EtcdWatch *watch)
     static const HttpHandlers handlers = {.on_data = on_data, .on_done = on_wait_done};
     _cleanup_free_ char *path = NULL;
     _cleanup_free_ char *body = NULL;
-    uint64_t random = etcd_session_random(watch->session);
+    uint64_t random = random_uint64();
     watch->state = WATCH_WAITING;
     watch->wait_start_usec = clock_now_usec(CLOCK_MONOTONIC);
     watch->has_news = false;
