@@ -400,25 +400,26 @@ class Servers(CtlTest):
         self.assertLess(time.monotonic() - started, 45)
 
 
-class Reboot(WithEtcd):
-    """With a logind on a bus of its own."""
+class OnBus(WithEtcd):
+    """With a bus of its own, and logind on it."""
 
     def setUp(self):
-        self.root = self.make_root(f"reboots-{self.group()}", MACHINE_ID)
-        self.host = Host(self.lab, self.lab.folder / f"bus-{self.n_groups}", Away(), {},
-                         has_engine=False)
+        self.name, self.reports = self.group(), b""
+        self.host = Host(self.lab, self.lab.folder / f"host-{self.name}", Away(), {},
+                         has_engine=self.has_engine)
+        self.root = self.host.root
+        (self.root / "etc/machine-id").write_text(MACHINE_ID + "\n")
         self.host.start_bus()
         wait_for("the bus", self.host.socket.exists)
         self.host.start_fake()
         self.addCleanup(self.put_away)
-        self.name, self.reports = self.group(), b""
+
+    has_engine = False
 
     def put_away(self):
+        self.host.end_daemon()
         self.host.end_fake()
         self.lab.end(self.host.bus_process)
-
-    def reboot(self, *words, **more):
-        return self.of(self.name, f"-bus={self.host.bus}", "reboot", *words, check=False, **more)
 
     def n_reboots(self):
         """How often logind said yes."""
@@ -431,6 +432,13 @@ class Reboot(WithEtcd):
 
     def holders(self):
         return json.loads(self.document(self.name) or '{"holders":[]}')["holders"]
+
+
+class Reboot(OnBus):
+    """The verb, without locksmithd."""
+
+    def reboot(self, *words, **more):
+        return self.of(self.name, f"-bus={self.host.bus}", "reboot", *words, check=False, **more)
 
     def test_takes_the_lock(self):
         done = self.reboot()
@@ -488,6 +496,129 @@ class Reboot(WithEtcd):
         self.host.do("release", "org.freedesktop.login1")
         self.assert_one_line(self.reboot(), 1, "^Error rebooting: .*logind")
         self.assertIsNone(self.document(self.name))
+
+
+class WithDaemon(OnBus):
+    has_engine = True
+
+    def start(self, is_store_away=False, **config):
+        """locksmithd, with the lock of this test's group where no strategy is told."""
+        lock = {"REBOOT_STRATEGY": "etcd-lock", "LOCKSMITHD_ENDPOINT": self.cluster.endpoints,
+                "LOCKSMITHD_GROUP": self.name}
+        self.host.write_config(**(config if "REBOOT_STRATEGY" in config else {**lock, **config}))
+        self.host.do("unit", "boot-complete.target", "active")
+        self.host.start_daemon()
+        self.wait_state("idle", "off")
+        self.wait_property("Release", "retrying" if is_store_away else "done")
+
+    def wait_property(self, name, *values):
+        wait_for(f"{name} {values}", lambda: self.host.property(name) in values,
+                 logs=[self.host.log])
+
+    def wait_state(self, *states):
+        self.wait_property("State", *states)
+
+    def ask(self, *words, check=True, prefix=()):
+        return run([*prefix, program("locksmithctl"), "--root", self.root, "--bus", self.host.bus,
+                    *words], check=check)
+
+    def test_status_of_the_daemon(self):
+        self.start(REBOOT_STRATEGY="reboot")
+        done = self.ask("status")
+        self.assertRegex(done.stdout, "(?m)^Strategy: +reboot")
+        self.assertRegex(done.stdout, "(?m)^State: +idle: .")
+        self.assertEqual(done.stderr, "")
+        status = json.loads(self.ask("status", "--json").stdout)
+        self.assertFalse(status["asks_lock"])
+        self.assertEqual((status["lock"], status["lock_error"]), (None, ""))
+        self.assertEqual((status["daemon"]["state"], status["daemon"]["release"]),
+                         ("idle", "done"))
+        self.assertTrue(status["daemon"]["conditions"])
+
+    def test_status_of_both(self):
+        self.start()
+        self.assertEqual(self.ask("status").stdout, "Available: 1\nMax: 1\n")
+        self.ask("lock", "other")
+        self.host.offer_update()
+        self.wait_state("waiting-for-lock")
+        status = json.loads(self.ask("status", "--json").stdout)
+        daemon = status["daemon"]
+        self.assertEqual((daemon["state"], daemon["version"], daemon["trigger"], daemon["group"]),
+                         ("waiting-for-lock", "2.0.0", "update-engine", self.name))
+        self.assertAlmostEqual(daemon["since_usec"] / 1e6, time.time(), delta=60)
+        self.assertEqual([holder["id"] for holder in status["lock"]["holders"]], ["other"])
+        long = self.ask("status", "--long").stdout
+        self.assertRegex(long, "(?m)^other ")
+        self.assertRegex(long, "(?m)^State: +waiting-for-lock: .*")
+        self.assertRegex(long, "(?m)^Waits: +version 2.0.0, from update-engine")
+        self.ask("unlock", "other")
+        wait_for("the reboot", lambda: self.n_reboots() == 1, logs=[self.host.log])
+        status = json.loads(self.ask("status", "--json").stdout)
+        self.assertEqual(status["daemon"]["holds"], "yes")
+        self.assertTrue(status["lock"]["holders"][0]["this_host"])
+        self.assertEqual(status["lock"]["holders"][0]["version"], "2.0.0")
+
+    def test_store_away(self):
+        self.start(is_store_away=True,
+                   LOCKSMITHD_ENDPOINT=f"http://127.0.0.1:{etcd.free_ports(1)[0]}")
+        done = self.ask("status", "--json", check=False)
+        status = json.loads(done.stdout)
+        self.assertEqual((done.returncode, status["lock"]), (1, None))
+        self.assertIn("127.0.0.1", status["lock_error"])
+        self.assertEqual(status["daemon"]["state"], "idle")
+
+    def test_pause(self):
+        self.start()
+        self.assert_one_line(self.ask("resume", check=False), 3, "^locksmithctl: ")
+        self.assertEqual(self.ask("pause", "4h", "--why", "rack").stderr, "")
+        self.host.offer_update()
+        self.wait_state("paused")
+        self.assertIn("rack", self.host.property("Text"))
+        self.ask("resume")
+        wait_for("the reboot", lambda: self.n_reboots() == 1, logs=[self.host.log])
+
+    def test_reboot_now(self):
+        self.start()
+        self.assert_one_line(self.ask("reboot-now", check=False), 3, "^locksmithctl: ")
+        self.ask("pause", "until", "2099-01-01", "10:00")
+        self.host.offer_update()
+        self.wait_state("paused")
+        self.ask("reboot-now", "--skip-hooks")
+        wait_for("the reboot", lambda: self.n_reboots() == 1, logs=[self.host.log])
+        self.assertEqual(self.holders(), [MACHINE_ID])
+
+    def test_approve(self):
+        self.start(LOCKSMITHD_APPROVAL="yes")
+        self.host.offer_update()
+        self.wait_state("waiting-for-approval")
+        self.ask("approve", "--for", "3.0.0")
+        self.ask("approve", "--withdraw")
+        self.assert_one_line(self.ask("approve", "--withdraw", check=False), 3, "^locksmithctl: ")
+        self.assertEqual(self.n_reboots(), 0)
+        self.ask("approve", "--for", "2.0.0", "--until", "1h")
+        wait_for("the reboot", lambda: self.n_reboots() == 1, logs=[self.host.log])
+
+    def test_send_need_reboot(self):
+        """As if an update waited; not believed of anybody, as Go's signal was."""
+        self.start()
+        if os.geteuid() == 0:
+            self.lab.folder.chmod(0o711)
+            nobody = ["setpriv", "--reuid=65534", "--clear-groups"]
+            for words in (["send-need-reboot"], ["pause", "1h"], ["reboot-now"], ["approve"]):
+                done = self.ask(*words, check=False, prefix=nobody)
+                self.assert_one_line(done, 5, "^locksmithctl: .*root")
+        self.assertEqual(self.n_reboots(), 0)
+        self.ask("send-need-reboot")
+        wait_for("the reboot", lambda: self.n_reboots() == 1, logs=[self.host.log])
+        self.assertEqual(self.host.property("Trigger"), "person")
+
+    def test_group_of_the_daemon(self):
+        """Its unit's environment is not ours, and status still shows the lock that it takes."""
+        self.host.environment = {"LOCKSMITHD_GROUP": self.name}
+        self.start(LOCKSMITHD_GROUP="another")
+        self.of(self.name, "set-max", "7")
+        self.assertEqual(self.ask("status").stdout, "Available: 7\nMax: 7\n")
+        self.assertEqual(self.ask("-group=another", "status").stdout, "Available: 1\nMax: 1\n")
 
 
 class WithoutDaemon(CtlTest):
