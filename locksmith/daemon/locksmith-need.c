@@ -106,6 +106,9 @@ void locksmith_decide_need(Locksmith *locksmith)
     const char *url = locksmith->config->lock.endpoints[0];
     set_need(locksmith, NEED_ASKING, "best-effort: asks whether an etcd answers at %s", url);
     int r = local_etcd_new(locksmith->event, url, on_asked, locksmith, &locksmith->local_etcd);
-    if (r < 0)
-        ask_again(locksmith, strerror(-r));
+    if (r < 0) {
+        ErrorText text;
+        error_say(&text, r, "cannot ask %s: %s", url, strerror(-r));
+        ask_again(locksmith, text.line);
+    }
 }

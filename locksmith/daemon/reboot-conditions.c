@@ -237,7 +237,7 @@ static void look_at_check(const RebootFacts *facts, RebootCondition *condition)
             say(condition, false, "not asked yet");
         return;
     case RUN_UNDER_WAY:
-        say(condition, false, "asks again whether the reboot may be");
+        say(condition, false, CHECKING_TEXT);
         return;
     case RUN_PASSED:
         say(condition, true, "nothing speaks against the reboot");

@@ -7,6 +7,8 @@
 
 #include "locksmith/daemon/reboot-plan.h"
 
+#define CHECKING_TEXT "asks again whether the reboot may be"
+
 /* A moment as a person reads it, in the system's time zone. */
 typedef struct {
     char text[64];

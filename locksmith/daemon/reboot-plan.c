@@ -154,7 +154,9 @@ static void plan_lock(const RebootFacts *facts, RebootPlan *plan)
     for (ConditionKind kind = 0; kind < CONDITION_CHECK; kind++)
         look_at(plan, plan->conditions[kind].next_usec);
     if (facts->need == NEED_UNDECIDED)
-        plan->step = PLAN_DECIDE;
+        decide(plan, PLAN_DECIDE, REBOOT_LOCK, "asks whether a lock is needed");
+    else if (facts->need == NEED_LOCK && facts->lock_text[0] == '\0')
+        decide(plan, PLAN_ACQUIRE, REBOOT_LOCK, "asks for the lock");
     else if (facts->need == NEED_LOCK)
         plan->step = PLAN_ACQUIRE;
 }
@@ -167,7 +169,7 @@ static void plan_steps(const RebootFacts *facts, RebootPlan *plan)
     } else if (!plan->conditions[CONDITION_CHECK].holds) {
         wait_for(plan, CONDITION_CHECK);
         if (facts->check == RUN_NOT_YET && !facts->is_boot_busy)
-            plan->step = PLAN_CHECK;
+            decide(plan, PLAN_CHECK, REBOOT_CHECK, CHECKING_TEXT);
     } else if (!plan->conditions[CONDITION_LOCK].holds) {
         plan_lock(facts, plan);
         return;
