@@ -30,9 +30,10 @@ typedef struct {
     char why[256];       /* pause: "" or the person's reason */
 } PersonsWord;
 
-/* root_fd: the folder that stands for "/"; writing makes the folders that are missing. A file that cannot be understood is an error and counts
- * as: not approved; paused. Writing without an end (0) is an error for a pause; why is cleaned and
- * cut. Errors: -EINVAL with `error`, errno with `error`. */
+/* root_fd: the folder that stands for "/"; writing makes the folders that are missing. A file that
+ * cannot be understood is an error and counts as: not approved; paused. Writing without an end (0)
+ * is an error for a pause; why is cleaned and cut. Errors: -EINVAL with `error`, errno with
+ * `error`. */
 int approval_read(int root_fd, uint64_t now_usec, PersonsWord *ret_word, ErrorText *error);
 int approval_write(int root_fd, uint64_t until_usec, const char *version, ErrorText *error);
 int approval_remove(int root_fd, ErrorText *error);

@@ -3,7 +3,7 @@
 
 /* Whether this boot was declared good: systemd's boot-complete.target is active, then a delay, then
  * the administrator's check command ends well. Waits for as long as it takes; what it waits for can
- * be seen. Nothing blocks but fork. */
+ * be seen. Logs the check's output and nothing else. Nothing blocks but fork. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -33,8 +33,8 @@ const char *boot_gate_state_name(BootGateState state);
 
 typedef struct {
     bool waits_for_target; /* false: the delay begins at once, and bus is not used */
-    uint64_t delay_usec;
-    const char *check; /* for /bin/sh -c, "" none; its output goes to the log */
+    uint64_t delay_usec;   /* from when the target became active */
+    const char *check;     /* for /bin/sh -c, "" none; its output goes to the log */
     uint64_t check_timeout_usec;
     uint64_t check_retry_usec; /* from its end to its next start */
 } BootGateOptions;

@@ -123,9 +123,17 @@ static int start(
     _cleanup_close_ int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (null_fd < 0)
         return -errno;
+    /* A signal that comes before the child has put its handlers away must not run ours there. */
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
     child->pid = fork();
-    if (child->pid < 0)
-        return -errno;
+    int r = child->pid < 0 ? -errno : 0;
+    if (child->pid != 0)
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (r < 0)
+        return r;
     if (child->pid == 0)
         become((char *const *)options->arguments, (char *const *)environment, null_fd, output_fd,
                 error_fd);
