@@ -6,9 +6,9 @@
 #include "locksmith/lock/reboot-lock.h"
 
 #include <string.h>
-#include <sys/random.h>
 
 #include "common/http-client.h"
+#include "common/random.h"
 #include "locksmith/lock/etcd-store.h"
 #include "locksmith/lock/fleet-lock.h"
 #include "locksmith/lock/lock-backend.h"
@@ -24,14 +24,6 @@ struct RebootLock {
     HttpClient *client;
     LockBackend *backend; /* or NULL */
 };
-
-/* jitter: none is better than no answer */
-static uint64_t random_number(void)
-{
-    uint64_t random = 0;
-    ssize_t _unused_ n = getrandom(&random, sizeof(random), GRND_NONBLOCK);
-    return random;
-}
 
 /* options */
 
@@ -91,7 +83,7 @@ static int need_backend(RebootLock *lock)
 {
     LockWorld world = {
             .event = lock->event,
-            .random_number = random_number,
+            .random_number = random_uint64,
             .deadline_usec = LOCK_DEADLINE_USEC,
     };
     if (lock->backend)
