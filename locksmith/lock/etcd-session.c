@@ -9,8 +9,6 @@
 
 #include "common/clock.h"
 #include "common/hex.h"
-#include "common/http-url.h"
-#include "common/utf8.h"
 #include "locksmith/lock/etcd-session-private.h"
 #include "locksmith/lock/tls-files.h"
 
@@ -18,42 +16,10 @@
 
 /* endpoints */
 
-static int check_endpoint(const char *text, ErrorText *error)
+static int take_endpoints(EtcdSession *session, const LockOptions *options)
 {
-    _cleanup_(http_url_done) HttpUrl url = {.host = NULL};
-    int r = http_url_parse(text, &url);
-    if (r == -ENOMEM)
-        return r;
-    if (r < 0)
-        return error_say(error, -EINVAL,
-                "the etcd endpoint %.200s is no address like http://10.0.0.1:2379",
-                http_url_show(text).text);
-    if (url.has_credentials)
-        return error_say(error, -EINVAL,
-                "the etcd endpoint %.200s holds a user or a password: they have settings of their "
-                "own",
-                http_url_show(text).text);
-    const char *path = strstr(text, "://") + strlen("://");
-    path += strcspn(path, "/?#");
-    if (*path != '\0' && strcmp(path, "/") != 0)
-        return error_say(error, -EINVAL,
-                "the etcd endpoint %.200s has something after its host and port: leave it out",
-                http_url_show(text).text);
-    return 0;
-}
-
-static int take_endpoints(EtcdSession *session, const LockOptions *options, ErrorText *error)
-{
-    if (options->n_endpoints == 0)
-        return error_say(error, -EINVAL, "no etcd endpoint is given, like http://10.0.0.1:2379");
-    if (options->n_endpoints > LOCK_MAX_ENDPOINTS)
-        return error_say(error, -EINVAL, "%zu etcd endpoints are given, at most %d may be",
-                options->n_endpoints, LOCK_MAX_ENDPOINTS);
     for (size_t i = 0; i < options->n_endpoints; i++) {
         const char *text = options->endpoints[i];
-        int r = check_endpoint(text, error);
-        if (r < 0)
-            return r;
         size_t n_chars = strlen(text);
         session->endpoints[i] = strndup(text, n_chars - (text[n_chars - 1] == '/'));
         if (!session->endpoints[i])
@@ -94,34 +60,17 @@ static int make_basic(EtcdSession *session)
     return 0;
 }
 
-static int check_user(const LockOptions *options, ErrorText *error)
+static int take_credentials(EtcdSession *session, const LockOptions *options)
 {
-    if (options->password && !options->user)
-        return error_say(error, -EINVAL, "etcd's password is given, but no user");
-    if (!options->user)
-        return 0;
-    if (!utf8_is_valid(options->user) || (options->password && !utf8_is_valid(options->password)))
-        return error_say(error, -EINVAL, "etcd's user and password must be UTF-8");
-    if (options->store == LOCK_STORE_ETCD_V2 && strchr(options->user, ':'))
-        return error_say(error, -EINVAL, "etcd's user must not hold a colon");
-    return 0;
-}
-
-static int take_credentials(EtcdSession *session, const LockOptions *options, ErrorText *error)
-{
-    int r = tls_files_check(options, error);
-    if (r >= 0)
-        r = check_user(options, error);
-    if (r >= 0)
-        r = copy_text(options->ca_file, &session->ca_file);
+    int r = copy_text(options->ca_file, &session->ca_file);
     if (r >= 0)
         r = copy_text(options->cert_file, &session->cert_file);
     if (r >= 0)
         r = copy_text(options->key_file, &session->key_file);
     if (r >= 0)
         r = copy_text(options->user, &session->user);
-    if (r >= 0 && options->user)
-        r = copy_text(options->password ? options->password : "", &session->password);
+    if (r >= 0)
+        r = copy_text(options->password, &session->password);
     if (r >= 0 && options->user && options->store == LOCK_STORE_ETCD_V2)
         r = make_basic(session);
     return r;
@@ -239,6 +188,11 @@ static EtcdTimes resolve_times(const EtcdTimes *times)
 int etcd_session_new(sd_event *event, HttpClient *client, const LockOptions *options,
         const EtcdTimes *times, EtcdSession **ret_session, ErrorText *error)
 {
+    int r = lock_options_check(options, error);
+    if (r >= 0)
+        r = tls_files_check(options, error);
+    if (r < 0)
+        return r;
     _cleanup_(etcd_session_freep) EtcdSession *session = calloc(1, sizeof(*session));
     if (!session)
         return -ENOMEM;
@@ -246,9 +200,9 @@ int etcd_session_new(sd_event *event, HttpClient *client, const LockOptions *opt
     session->client = client;
     session->kind = options->store;
     session->times = resolve_times(times);
-    int r = take_endpoints(session, options, error);
+    r = take_endpoints(session, options);
     if (r >= 0)
-        r = take_credentials(session, options, error);
+        r = take_credentials(session, options);
     if (r < 0)
         return r;
     *ret_session = TAKE_PTR(session);

@@ -32,10 +32,10 @@ typedef struct {
     uint64_t leader_usec;  /* 8 s during which members without a leader are asked again */
 } EtcdTimes;
 
-/* client is borrowed for the session's life, options and times for the call; options->store tells
- * the API. Certificate files are read and checked.
- * Errors: -EINVAL with `error` (endpoint, files, half a pair), errno of a file with `error`,
- * -ENOMEM. */
+/* client is borrowed for the session's life, options and times (NULL: the defaults) for the call;
+ * options->store tells the API. Certificate files are read and checked.
+ * Errors: -EINVAL with `error` (lock_options_check, tls_files_check), errno of a file with
+ * `error`, -ENOMEM. */
 int etcd_session_new(sd_event *event, HttpClient *client, const LockOptions *options,
         const EtcdTimes *times, EtcdSession **ret_session, ErrorText *error);
 void etcd_session_free(EtcdSession *session); /* after all its calls */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/http-url.h"
+#include "common/utf8.h"
 #include "locksmith/lock/fleet-lock.h"
 #include "locksmith/lock/lock-key.h"
 
@@ -55,6 +56,24 @@ static int check_group(const LockOptions *options, ErrorText *error)
     return 0;
 }
 
+static int check_user(const LockOptions *options, ErrorText *error)
+{
+    if (!options->user != !options->password)
+        return error_say(error, -EINVAL,
+                "a user for the lock server needs a password, and the other way round");
+    if (!options->user)
+        return 0;
+    if (!utf8_is_valid(options->user) || !utf8_is_valid(options->password))
+        return error_say(
+                error, -EINVAL, "user and password for the lock server must be UTF-8 text");
+    if (options->store != LOCK_STORE_ETCD_V3 && strchr(options->user, ':'))
+        return error_say(error, -EINVAL,
+                "the user %.100s for the lock server will not do: this kind of login takes no "
+                "colon",
+                options->user);
+    return 0;
+}
+
 int lock_options_check(const LockOptions *options, ErrorText *error)
 {
     bool is_fleet_lock = options->store == LOCK_STORE_FLEET_LOCK;
@@ -71,8 +90,6 @@ int lock_options_check(const LockOptions *options, ErrorText *error)
     if (!options->cert_file != !options->key_file)
         return error_say(error, -EINVAL,
                 "a certificate for the lock server needs its key file, and the other way round");
-    if (!options->user != !options->password)
-        return error_say(error, -EINVAL,
-                "a user for the lock server needs a password, and the other way round");
-    return check_group(options, error);
+    int r = check_user(options, error);
+    return r < 0 ? r : check_group(options, error);
 }
