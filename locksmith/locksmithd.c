@@ -146,7 +146,8 @@ static int on_end(sd_event_source *source, const struct signalfd_siginfo *info, 
     (void)info;
     (void)userdata;
     log_info("asked to stop");
-    return sd_event_exit(sd_event_source_get_event(source), EXIT_SUCCESS) < 0 ? 0 : 0;
+    (void)sd_event_exit(sd_event_source_get_event(source), EXIT_SUCCESS);
+    return 0;
 }
 
 static int make_event(Daemon *daemon)

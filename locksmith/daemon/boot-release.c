@@ -212,6 +212,8 @@ int boot_release_new(sd_event *event, const BootReleaseOptions *options,
             .on_change = on_change,
             .userdata = userdata,
     };
+    if (options->gate.waits_for_target)
+        snprintf(release->text, sizeof(release->text), "waits for the bus");
     int r = make_gate(release, NULL);
     if (r < 0)
         return r;

@@ -14,6 +14,7 @@
 
 #define RETRY_MIN_USEC (USEC_PER_SEC / 4)
 #define RETRY_MAX_USEC (30 * USEC_PER_SEC)
+#define SYSTEM_BUS_ADDRESS "unix:path=/run/dbus/system_bus_socket"
 #define LOCAL_SENDER "org.freedesktop.DBus.Local"
 #define LOCAL_PATH "/org/freedesktop/DBus/Local"
 
@@ -57,8 +58,8 @@ static void try_in(BusLink *link, uint64_t wait_usec)
 static void try_later(BusLink *link, int r)
 {
     if (link->n_failures++ == 0)
-        log_warning("cannot reach the bus%s%s: %s; tried again until it is there",
-                link->address ? " at " : "", link->address ? link->address : "", strerror(-r));
+        log_warning("cannot reach the bus at %s: %s; tried again until it is there", link->address,
+                strerror(-r));
     uint64_t wait = backoff_usec(link->n_failures, RETRY_MIN_USEC, RETRY_MAX_USEC);
     try_in(link, backoff_jitter_usec(wait, wait / 4, random_uint64()));
 }
@@ -87,21 +88,11 @@ static int on_disconnected(sd_bus_message *message, void *userdata, sd_bus_error
 
 static int open_bus(BusLink *link)
 {
-    int r;
-    if (link->address) {
-        r = sd_bus_new(&link->bus);
-        if (r >= 0)
-            r = sd_bus_set_address(link->bus, link->address);
-        if (r >= 0)
-            r = sd_bus_set_bus_client(link->bus, true);
-    } else {
-        r = sd_bus_new(&link->bus);
-        if (r >= 0)
-            r = sd_bus_set_address(link->bus,
-                    getenv("DBUS_SYSTEM_BUS_ADDRESS") ?: "unix:path=/run/dbus/system_bus_socket");
-        if (r >= 0)
-            r = sd_bus_set_bus_client(link->bus, true);
-    }
+    int r = sd_bus_new(&link->bus);
+    if (r >= 0)
+        r = sd_bus_set_address(link->bus, link->address);
+    if (r >= 0)
+        r = sd_bus_set_bus_client(link->bus, true);
     if (r >= 0)
         r = sd_bus_set_connected_signal(link->bus, true);
     if (r >= 0)
@@ -152,11 +143,10 @@ int bus_link_new(sd_event *event, const char *address, const BusLinkHandlers *ha
     link->event = sd_event_ref(event);
     link->handlers = handlers;
     link->userdata = userdata;
-    if (address) {
-        link->address = strdup(address);
-        if (!link->address)
-            return -ENOMEM;
-    }
+    /* sd_bus_open_system() would be as good, but for the signal that says that it is there. */
+    link->address = strdup(address ?: getenv("DBUS_SYSTEM_BUS_ADDRESS") ?: SYSTEM_BUS_ADDRESS);
+    if (!link->address)
+        return -ENOMEM;
     int r = sd_event_add_time_relative(event, &link->timer, CLOCK_BOOTTIME, 0, 0, on_try, link);
     if (r < 0)
         return r;

@@ -76,13 +76,13 @@ static void gather_lock(const Locksmith *locksmith, RebootFacts *facts)
 
 static void gather_words(Locksmith *locksmith, RebootFacts *facts)
 {
-    static ErrorText pause_error, approval_error;
-    pause_error = approval_error = (ErrorText){};
-    (void)pause_read(locksmith->root_fd, facts->now_usec, &facts->pause, &pause_error);
+    locksmith->pause_error = locksmith->approval_error = (ErrorText){};
+    (void)pause_read(locksmith->root_fd, facts->now_usec, &facts->pause, &locksmith->pause_error);
     if (locksmith->config->needs_approval)
-        (void)approval_read(locksmith->root_fd, facts->now_usec, &facts->approval, &approval_error);
-    facts->pause_error = pause_error.line;
-    facts->approval_error = approval_error.line;
+        (void)approval_read(
+                locksmith->root_fd, facts->now_usec, &facts->approval, &locksmith->approval_error);
+    facts->pause_error = locksmith->pause_error.line;
+    facts->approval_error = locksmith->approval_error.line;
     locksmith->pause = facts->pause;
 }
 

@@ -59,7 +59,9 @@ struct Locksmith {
     uint64_t unknown_since_uptime_usec;
     char version[128]; /* that waited at the last plan */
     RebootTrigger trigger;
-    PersonsWord pause;
+    PersonsWord pause; /* both as read last */
+    ErrorText pause_error;
+    ErrorText approval_error;
     bool is_needed_by_person;
     bool is_reboot_now;
     bool skips_hooks;
