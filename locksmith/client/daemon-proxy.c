@@ -2,6 +2,7 @@
 #include "locksmith/client/daemon-proxy.h"
 
 #include <string.h>
+#include <systemd/sd-bus.h>
 
 #include "common/clock.h"
 #include "common/printable.h"
@@ -10,35 +11,20 @@
 
 #define CALL_USEC (10 * USEC_PER_SEC)
 
-struct DaemonProxy {
-    sd_bus *bus;
-};
-
 static void copy_text(const char *from, char *text, size_t n_bytes)
 {
     snprintf(text, n_bytes, "%s", from);
     printable_clean(text);
 }
 
-int daemon_proxy_new(const char *address, DaemonProxy **ret_proxy, ErrorText *error)
+/* Returns 0 or CTL_NO_DAEMON, with error. */
+static int open_bus(const char *address, sd_bus **ret_bus, ErrorText *error)
 {
-    _cleanup_(daemon_proxy_freep) DaemonProxy *proxy = calloc(1, sizeof(*proxy));
-    int r = proxy ? ctl_connect_bus(address, &proxy->bus) : -ENOMEM;
-    if (r < 0) {
-        error_say(error, r, "cannot reach %s: %s", address ? address : "the system bus",
-                strerror(-r));
-        return CTL_NO_DAEMON;
-    }
-    *ret_proxy = TAKE_PTR(proxy);
-    return CTL_DONE;
-}
-
-void daemon_proxy_free(DaemonProxy *proxy)
-{
-    if (!proxy)
-        return;
-    sd_bus_flush_close_unref(proxy->bus);
-    free(proxy);
+    int r = ctl_connect_bus(address, ret_bus);
+    if (r >= 0)
+        return CTL_DONE;
+    error_say(error, r, "cannot reach %s: %s", address ? address : "the system bus", strerror(-r));
+    return CTL_NO_DAEMON;
 }
 
 static bool is_absence(const sd_bus_error *error, int r)
@@ -66,33 +52,32 @@ static int say_failure(const sd_bus_error *bus_error, int r, ErrorText *error)
 }
 
 static int call_message(
-        DaemonProxy *proxy, sd_bus_message *call, sd_bus_message **ret_reply, ErrorText *error)
+        sd_bus *bus, sd_bus_message *call, sd_bus_message **ret_reply, ErrorText *error)
 {
     _cleanup_(sd_bus_error_free) sd_bus_error bus_error = SD_BUS_ERROR_NULL;
     int r = sd_bus_message_set_auto_start(call, false);
     if (r >= 0)
-        r = sd_bus_call(proxy->bus, call, CALL_USEC, &bus_error, ret_reply);
+        r = sd_bus_call(bus, call, CALL_USEC, &bus_error, ret_reply);
     return r < 0 ? say_failure(&bus_error, r, error) : CTL_DONE;
 }
 
 int daemon_proxy_ask(
         const char *address, const char *method, ErrorText *error, const char *types, ...)
 {
-    _cleanup_(daemon_proxy_freep) DaemonProxy *proxy = NULL;
-    int exit_code = daemon_proxy_new(address, &proxy, error);
+    _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+    int exit_code = open_bus(address, &bus, error);
     if (exit_code != CTL_DONE)
         return exit_code;
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
-    int r = sd_bus_message_new_method_call(proxy->bus, &call, LOCKSMITH_BUS_NAME,
-            LOCKSMITH_BUS_PATH, LOCKSMITH_BUS_INTERFACE, method);
+    int r = sd_bus_message_new_method_call(
+            bus, &call, LOCKSMITH_BUS_NAME, LOCKSMITH_BUS_PATH, LOCKSMITH_BUS_INTERFACE, method);
     if (r >= 0) {
         va_list arguments;
         va_start(arguments, types);
         r = sd_bus_message_appendv(call, types, arguments);
         va_end(arguments);
     }
-    return r < 0 ? say_failure(&SD_BUS_ERROR_NULL, r, error)
-                 : call_message(proxy, call, NULL, error);
+    return r < 0 ? say_failure(&SD_BUS_ERROR_NULL, r, error) : call_message(bus, call, NULL, error);
 }
 
 static int read_conditions(sd_bus_message *reply, DaemonView *view)
@@ -178,16 +163,20 @@ static int read_properties(sd_bus_message *reply, DaemonView *view)
     return r;
 }
 
-int daemon_proxy_view(DaemonProxy *proxy, DaemonView *ret_view, ErrorText *error)
+int daemon_proxy_view(const char *address, DaemonView *ret_view, ErrorText *error)
 {
+    _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+    int exit_code = open_bus(address, &bus, error);
+    if (exit_code != CTL_DONE)
+        return exit_code;
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
-    int r = sd_bus_message_new_method_call(proxy->bus, &call, LOCKSMITH_BUS_NAME,
-            LOCKSMITH_BUS_PATH, "org.freedesktop.DBus.Properties", "GetAll");
+    int r = sd_bus_message_new_method_call(bus, &call, LOCKSMITH_BUS_NAME, LOCKSMITH_BUS_PATH,
+            "org.freedesktop.DBus.Properties", "GetAll");
     if (r >= 0)
         r = sd_bus_message_append(call, "s", LOCKSMITH_BUS_INTERFACE);
     if (r < 0)
         return say_failure(&SD_BUS_ERROR_NULL, r, error);
-    int exit_code = call_message(proxy, call, &reply, error);
+    exit_code = call_message(bus, call, &reply, error);
     if (exit_code != CTL_DONE)
         return exit_code;
     DaemonView view = {};

@@ -7,12 +7,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <systemd/sd-bus.h>
 
 #include "common/cleanup.h"
 #include "common/error-text.h"
-
-typedef struct DaemonProxy DaemonProxy;
 
 typedef struct {
     char name[32];
@@ -45,16 +42,12 @@ typedef struct {
     size_t n_conditions;
 } DaemonView;
 
-/* Connects to the bus at address, NULL: the system bus. Returns 0 or CTL_NO_DAEMON, with error. */
-int daemon_proxy_new(const char *address, DaemonProxy **ret_proxy, ErrorText *error);
-void daemon_proxy_free(DaemonProxy *proxy);
-DEFINE_CLEANUP(DaemonProxy *, daemon_proxy_free);
+/* address is the bus', NULL: the system bus. Both return 0 or an exit code (CTL_...), with error:
+ * CTL_NO_DAEMON only where locksmithd surely does not run, so that nothing was asked of it. */
 
-/* Reads all properties. Returns 0 or an exit code (CTL_...), with error. */
-int daemon_proxy_view(DaemonProxy *proxy, DaemonView *ret_view, ErrorText *error);
+/* Reads all properties. */
+int daemon_proxy_view(const char *address, DaemonView *ret_view, ErrorText *error);
 
-/* Connects and calls a method of locksmithd with arguments of types, as sd_bus_message_append takes
- * them. Returns 0 or an exit code, with error: CTL_NO_DAEMON only where it surely does not run, so
- * that the method was not called. */
+/* Calls a method with arguments of types, as sd_bus_message_append takes them. */
 int daemon_proxy_ask(
         const char *address, const char *method, ErrorText *error, const char *types, ...);

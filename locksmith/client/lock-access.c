@@ -125,13 +125,23 @@ const LockOptions *lock_access_options(const LockAccess *access)
     return &access->lock;
 }
 
-static void follow_group(LockAccess *access, const DaemonView *daemon)
+void lock_access_follow_daemon(LockAccess *access, const DaemonView *daemon)
 {
-    if (access->options->group || !daemon->store[0] || access->daemon_group)
+    if (!daemon || access->options->group || !daemon->store[0] || access->daemon_group)
         return;
     access->daemon_group = strdup(daemon->group);
     if (access->daemon_group)
         access->lock.group = access->daemon_group;
+}
+
+int lock_access_new_as_daemon(const CtlOptions *options, const char *const *environment,
+        LockAccess **ret_access, ErrorText *error)
+{
+    int r = lock_access_new(options, environment, ret_access, error);
+    DaemonView daemon;
+    if (r == 0 && !options->group && daemon_proxy_view(options->bus, &daemon, NULL) == 0)
+        lock_access_follow_daemon(*ret_access, &daemon);
+    return r;
 }
 
 static LockUse use_by_strategy(const LocksmithConfig *config)
@@ -150,10 +160,8 @@ static LockUse use_by_strategy(const LocksmithConfig *config)
     return LOCK_USE_NONE;
 }
 
-LockUse lock_access_use(LockAccess *access, const DaemonView *daemon)
+LockUse lock_access_use(const LockAccess *access, const DaemonView *daemon)
 {
-    if (daemon)
-        follow_group(access, daemon);
     if (ctl_options_name_a_lock(access->options))
         return LOCK_USE_ALWAYS;
     /* Behind best-effort's decision stands its reason. */

@@ -22,6 +22,10 @@ int lock_access_new(const CtlOptions *options, const char *const *environment,
 void lock_access_free(LockAccess *access);
 DEFINE_CLEANUP(LockAccess *, lock_access_free);
 
+/* The same for those who have nothing else to do with locksmithd: asks it, and follows it. */
+int lock_access_new_as_daemon(const CtlOptions *options, const char *const *environment,
+        LockAccess **ret_access, ErrorText *error);
+
 /* Both inside. */
 const LocksmithConfig *lock_access_config(const LockAccess *access);
 const LockOptions *lock_access_options(const LockAccess *access);
@@ -33,9 +37,12 @@ typedef enum {
 } LockUse;
 
 /* Whether this host takes a lock before it reboots. daemon is locksmithd's own word for it, NULL
- * where it does not run; its group counts for the access from then on, where no other was told, for
- * its unit may have an environment that we do not see. */
-LockUse lock_access_use(LockAccess *access, const DaemonView *daemon);
+ * where it does not run. */
+LockUse lock_access_use(const LockAccess *access, const DaemonView *daemon);
+
+/* Where no group was told, locksmithd's counts from now on: its unit may have an environment that
+ * we do not see, and to show one group and change another would mislead. daemon may be NULL. */
+void lock_access_follow_daemon(LockAccess *access, const DaemonView *daemon);
 
 /* "etcd-v3", "etcd-v2", "fleet-lock". */
 const char *lock_store_kind_name(LockStoreKind store);

@@ -62,7 +62,7 @@ static int prepare(
                 argv[1], LOCK_MAX_ID_CHARS);
     ErrorText error = {};
     _cleanup_(lock_access_freep) LockAccess *access = NULL;
-    if (lock_access_new(options, (const char *const *)environ, &access, &error) < 0)
+    if (lock_access_new_as_daemon(options, (const char *const *)environ, &access, &error) < 0)
         return ctl_complain(CTL_FAILED, change->what, &error);
     int r = ctl_this_host(options, lock_access_config(access)->id, &change->host, &error);
     if (r < 0 && n == 0)

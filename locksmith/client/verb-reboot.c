@@ -167,14 +167,13 @@ static int reboot_by_logind(Reboot *reboot)
 static int choose_lock(Reboot *reboot, const CtlOptions *options)
 {
     ErrorText error = {};
-    _cleanup_(daemon_proxy_freep) DaemonProxy *proxy = NULL;
     if (lock_access_new(options, (const char *const *)environ, &reboot->access, &error) < 0 ||
             ctl_this_host(options, lock_access_config(reboot->access)->id, &reboot->host, &error) <
                     0)
         return ctl_complain(CTL_FAILED, WHAT, &error);
     DaemonView daemon;
-    bool has_daemon = daemon_proxy_new(options->bus, &proxy, &error) == CTL_DONE &&
-                      daemon_proxy_view(proxy, &daemon, &error) == CTL_DONE;
+    bool has_daemon = daemon_proxy_view(options->bus, &daemon, &error) == CTL_DONE;
+    lock_access_follow_daemon(reboot->access, has_daemon ? &daemon : NULL);
     reboot->use = lock_access_use(reboot->access, has_daemon ? &daemon : NULL);
     return CTL_DONE;
 }

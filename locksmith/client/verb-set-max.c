@@ -49,7 +49,7 @@ int verb_set_max(int argc, char **argv, void *context)
                 "Invalid maximum value: %s (write a number from 0 to 999999999)", argv[1]);
     ErrorText error = {};
     _cleanup_(lock_access_freep) LockAccess *access = NULL;
-    if (lock_access_new(context, (const char *const *)environ, &access, &error) < 0)
+    if (lock_access_new_as_daemon(context, (const char *const *)environ, &access, &error) < 0)
         return ctl_complain(CTL_FAILED, WHAT, &error);
     LockRequest request = {.kind = LOCK_REQUEST_SET_MAX, .max = new_max.max};
     int r = lock_access_run(access, &request, on_answer, &new_max, &error);

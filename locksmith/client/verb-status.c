@@ -80,25 +80,20 @@ static void on_answer(const LockAnswer *answer, void *userdata)
             is_nobodys || is_not_told ? end_without_lock(status) : end_with_error(status);
 }
 
-static void read_daemon(const CtlOptions *options, StatusReport *report)
-{
-    _cleanup_(daemon_proxy_freep) DaemonProxy *proxy = NULL;
-    report->has_daemon =
-            daemon_proxy_new(options->bus, &proxy, &report->daemon_error) == CTL_DONE &&
-            daemon_proxy_view(proxy, &report->daemon, &report->daemon_error) == CTL_DONE;
-}
-
 static int run(const CtlOptions *options, Status *status)
 {
     StatusReport *report = &status->report;
     _cleanup_(lock_access_freep) LockAccess *access = NULL;
-    read_daemon(options, report);
+    report->has_daemon =
+            daemon_proxy_view(options->bus, &report->daemon, &report->daemon_error) == CTL_DONE;
     if (lock_access_new(options, (const char *const *)environ, &access, &report->lock_error) < 0)
         return end_with_error(status);
     const LocksmithConfig *config = lock_access_config(access);
     (void)ctl_this_host(options, config->id, &report->host, NULL);
     report->strategy = reboot_strategy_name(config->strategy);
-    status->use = lock_access_use(access, report->has_daemon ? &report->daemon : NULL);
+    const DaemonView *daemon = report->has_daemon ? &report->daemon : NULL;
+    lock_access_follow_daemon(access, daemon);
+    status->use = lock_access_use(access, daemon);
     if (status->use == LOCK_USE_NONE)
         return end_without_lock(status);
     report->store = lock_store_kind_name(lock_access_options(access)->store);

@@ -613,11 +613,17 @@ class WithDaemon(OnBus):
         self.assertEqual(self.host.property("Trigger"), "person")
 
     def test_group_of_the_daemon(self):
-        """Its unit's environment is not ours, and status still shows the lock that it takes."""
+        """Its unit's environment is not ours, and the lock that is meant is still the one that it
+        takes."""
         self.host.environment = {"LOCKSMITHD_GROUP": self.name}
         self.start(LOCKSMITHD_GROUP="another")
-        self.of(self.name, "set-max", "7")
-        self.assertEqual(self.ask("status").stdout, "Available: 7\nMax: 7\n")
+        self.of(self.name, "set-max", "6")
+        self.assertEqual(self.ask("status").stdout, "Available: 6\nMax: 6\n")
+        self.assertEqual(self.ask("set-max", "7").stdout, "Old-Max: 6\nMax: 7\n")
+        self.ask("lock", "m1")
+        self.assertEqual(self.holders(), ["m1"])
+        self.assertEqual(self.ask("unlock", "m1").stderr, "")
+        self.assertEqual(self.holders(), [])
         self.assertEqual(self.ask("-group=another", "status").stdout, "Available: 1\nMax: 1\n")
 
 

@@ -94,11 +94,12 @@ START_TEST(the_daemons_group_counts_where_none_was_told)
     DaemonView daemon = {.group = "of the unit", .store = "etcd-v3", .decision = "etcd-lock"};
     CtlOptions options = {};
     _cleanup_(lock_access_freep) LockAccess *access = open_access(&options, NULL);
-    (void)lock_access_use(access, &daemon);
+    lock_access_follow_daemon(access, &daemon);
     ck_assert_str_eq(lock_access_options(access)->group, "of the unit");
     CtlOptions told = {.group = "told"};
     _cleanup_(lock_access_freep) LockAccess *other = open_access(&told, NULL);
-    (void)lock_access_use(other, &daemon);
+    lock_access_follow_daemon(other, &daemon);
+    lock_access_follow_daemon(other, NULL);
     ck_assert_str_eq(lock_access_options(other)->group, "told");
 }
 END_TEST
