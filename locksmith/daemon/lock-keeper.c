@@ -5,6 +5,7 @@
 
 #include "common/backoff.h"
 #include "common/clock.h"
+#include "common/log.h"
 #include "common/random.h"
 #include "locksmith/lock/reboot-lock.h"
 
@@ -169,6 +170,8 @@ static void on_acquired(LockCall *call, const LockAnswer *answer, void *userdata
     say(keeper, answer->error);
     switch (answer->result) {
     case LOCK_DONE:
+        if (!was_held && answer->warning[0] != '\0')
+            log_warning("%s", answer->warning);
         keeper->holds = HOLDS_YES;
         keeper->n_failures = 0;
         break;

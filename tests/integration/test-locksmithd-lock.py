@@ -187,6 +187,20 @@ class Lock(LockTest):
         self.assertEqual(self.asked(host), [])
         self.assertEqual(self.holders(host), ["other"])
 
+    def test_another_machine_with_our_id(self):
+        """A cloned image: both share one place. It cannot be told from a host that was renamed, so
+        it is said, and not refused."""
+        host = self.lock_host()
+        self.wait_released(host)
+        facts = self.key(host).replace("semaphore", f"holders/{host.name}")
+        self.cluster.put(facts, '{"host":"the-original"}')
+        self.cluster.put(self.key(host), f'{{"semaphore":0,"max":1,"holders":["{host.name}"]}}')
+        host.offer_update()
+        self.wait_log(host, f"under this machine's id {host.name} by host the-original")
+        self.wait_rebooted(host)
+        self.wait_released(host)
+        self.assertIsNone(self.cluster.get(facts))
+
     def test_etcd_is_away(self):
         host = self.lock_host()
         self.wait_released(host)
