@@ -20,6 +20,7 @@ import queue
 import selectors
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -35,6 +36,14 @@ BOOT_COMPLETE = "boot-complete.target"
 RESTART_SECONDS = 0.1  # what Restart= and RestartSec= of the unit do, quicker
 
 program = functools.lru_cache(None)(lab_module.program)
+
+
+def run_due(owner, now):
+    """Does what is due of the owner's timers: (when, what)."""
+    due = [what for when, what in owner.timers if when <= now]
+    owner.timers = [timer for timer in owner.timers if timer[0] > now]
+    for what in due:
+        what()
 
 
 class Away:
@@ -111,6 +120,11 @@ class Host:
             ["dbus-daemon", f"--config-file={file}", "--nofork", "--nopidfile"],
             self.folder / "bus.log")
 
+    def is_bus_up(self):
+        """The socket is there a moment before it can be connected to."""
+        with socket.socket(socket.AF_UNIX) as client:
+            return client.connect_ex(str(self.socket)) == 0
+
     def start_fake(self):
         """fake-logind; its first report says that it is there."""
         command = [program("fake-logind"), "--bus", self.bus, "--systemd"]
@@ -157,7 +171,7 @@ class Host:
         self.lab.end(self.bus_process, signal.SIGKILL)
         self.end_fake()
         self.start_bus()
-        lab_module.wait_for("the bus", self.socket.exists)
+        lab_module.wait_for("the bus", self.is_bus_up)
         self.start_fake()
         self._tell_fake()
 
@@ -225,10 +239,7 @@ class Host:
 
     def step(self, now):
         self.handle_reports()
-        due = [what for when, what in self.timers if when <= now]
-        self.timers = [timer for timer in self.timers if timer[0] > now]
-        for what in due:
-            what()
+        run_due(self, now)
         if self.daemon is not None and self.daemon.poll() is not None:
             self.unexpected.append(self.daemon.returncode)
             self.lab.processes.remove(self.daemon)
@@ -276,6 +287,10 @@ class EngineHost(Host):
         self.offered = 2
         self.machine.flipside("install", self.payload)
 
+    def restart_engine(self):
+        self.machine.kill_engine()
+        self.machine.start_engine(wait=False)
+
     def _begin_boot(self):
         self.machine.reboot()
         shutil.rmtree(self.root / "run", ignore_errors=True)
@@ -297,6 +312,7 @@ class Fleet:
         self.lab, self.endpoints = lab, endpoints
         self.away = Away()
         self.calls = queue.SimpleQueue()
+        self.timers = []
         self.config = {"REBOOT_STRATEGY": "etcd-lock", "LOCKSMITHD_STORE": store, **dict(config)}
         self.hosts = [Host(lab, lab.folder / name / f"host{i}", self.away, self.config_of(i),
                            boot_seconds) for i in range(n)]
@@ -311,7 +327,7 @@ class Fleet:
         for host in self.hosts:
             host.start_bus()
         for host in self.hosts:
-            lab_module.wait_for("the bus", host.socket.exists)
+            lab_module.wait_for("the bus", host.is_bus_up)
             host.start_fake()
             host.do("unit", BOOT_COMPLETE, "active")
         for host in self.hosts:
@@ -324,6 +340,10 @@ class Fleet:
                     self.lab.end(process, signal.SIGKILL)
             if host.fake is not None:
                 host.fake.stdout.close()
+
+    def later(self, seconds, what):
+        """What a host has planned ends with its boot; this does not."""
+        self.timers.append((time.monotonic() + seconds, what))
 
     def offer_update(self):
         for host in self.hosts:
@@ -355,6 +375,7 @@ class Fleet:
                 function()
                 done.set()
             now = time.monotonic()
+            run_due(self, now)
             for host in self.hosts:
                 host.step(now)
             answer = condition()

@@ -30,19 +30,23 @@ def connect(url, seconds):
     return http.client.HTTPConnection(parts.hostname, parts.port, timeout=seconds)
 
 
-def history_v3(url, key=KEY, seconds=20):
-    """Every state that the key ever had."""
+def history_v3(url, key=KEY, token=None, seconds=20):
+    """Every state that the key ever had. token: where etcd's authentication is on."""
+    headers = {"Authorization": token} if token else {}
     encoded = base64.b64encode(key.encode()).decode()
     with contextlib.closing(connect(url, seconds)) as connection:
-        connection.request("POST", "/v3/kv/range", json.dumps({"key": encoded}))
-        found = json.loads(connection.getresponse().read())
+        connection.request("POST", "/v3/kv/range", json.dumps({"key": encoded}), headers)
+        answer = connection.getresponse()
+        found = json.loads(answer.read())
+        if answer.status != 200:
+            raise ConnectionError(f"{url}: {found}")
     if not found.get("kvs"):
         return []
     last = int(found["kvs"][0]["mod_revision"])
     changes, versions = [], []
     with contextlib.closing(connect(url, seconds)) as connection:
         connection.request("POST", "/v3/watch", json.dumps(
-            {"create_request": {"key": encoded, "start_revision": "1"}}))
+            {"create_request": {"key": encoded, "start_revision": "1"}}), headers)
         answer = connection.getresponse()
         while not changes or changes[-1].revision < last:
             result = json.loads(answer.readline())["result"]
@@ -71,8 +75,10 @@ def history_v2(url, key=KEY, seconds=20):
             answer = connection.getresponse()
             return answer.status, json.loads(answer.read())
         status, found = ask("?quorum=true")
-        if status != 200:
+        if status == 404 and found.get("errorCode") == 100:
             return []
+        if status != 200:
+            raise ConnectionError(f"{url}: {found}")
         at, last = found["node"]["createdIndex"], found["node"]["modifiedIndex"]
         while not changes or changes[-1].revision < last:
             status, event = ask(f"?wait=true&waitIndex={at}")

@@ -4,7 +4,7 @@ HTTP/1.1 to know them; replies go through as they come.
 
     proxy = LossyProxy(member.url)
     proxy.url                                   # for the client, instead of member.url
-    proxy.rule(is_lock_of("host0"), "drop-reply")   # the first such request from now on
+    proxy.rule(is_lock("host0"), "drop-reply")  # the first such request from now on
 
 What becomes of a request that fits a rule:
 
@@ -211,13 +211,10 @@ def is_lock(host_id):
     return matches
 
 
-def is_unlock(host_id):
-    """Requests that write a semaphore in which the host is no holder. To be used while it is one."""
+def is_unlock(is_holder):
+    """Requests that would leave the lock without a holder, as long as is_holder() says that the
+    host does hold it."""
     def matches(first_line, body):
         document = semaphore_written(first_line, body)
-        return document is not None and host_id not in (document.get("holders") or [])
+        return document is not None and not document.get("holders") and is_holder()
     return matches
-
-
-def is_any(_first_line, _body):
-    return True
