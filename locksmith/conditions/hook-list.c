@@ -111,17 +111,23 @@ static void closedirp(DIR **folder)
         closedir(*folder);
 }
 
+static int refuse_folder(Reading *reading, const char *path, int failure)
+{
+    error_say(reading->error, 0, "the hooks in %s cannot be read: %s", path, strerror(failure));
+    reading->refused = strdup(strrchr(path, '/') + 1);
+    return reading->refused ? 0 : -ENOMEM;
+}
+
 static int read_folder(Reading *reading, const char *path)
 {
     _cleanup_(closedirp) DIR *folder = opendir(path);
     if (!folder && errno == ENOENT)
         return 0;
     if (!folder)
-        return error_say(reading->error, -errno, "the hooks in %s cannot be read: %s", path,
-                strerror(errno));
+        return refuse_folder(reading, path, errno);
     struct stat st;
     if (fstat(dirfd(folder), &st) < 0)
-        return -errno;
+        return refuse_folder(reading, path, errno);
     if (is_writable_by_others(&st))
         return refuse(reading, strrchr(path, '/') + 1, path,
                 "others can change its folder; make it root's with chown, and chmod go-w");
@@ -131,8 +137,7 @@ static int read_folder(Reading *reading, const char *path)
     while (r >= 0 && !reading->refused && (errno = 0, entry = readdir(folder)))
         r = read_one(reading, dirfd(folder), path, entry->d_name);
     if (r >= 0 && !reading->refused && errno != 0)
-        r = error_say(reading->error, -errno, "the hooks in %s cannot be read: %s", path,
-                strerror(errno));
+        r = refuse_folder(reading, path, errno);
     return r;
 }
 

@@ -22,12 +22,11 @@ typedef struct {
 
 typedef enum {
     HOOK_LIST_READ,
-    HOOK_LIST_REFUSED, /* with `error`: a file there is not safe or cannot be run */
+    HOOK_LIST_REFUSED, /* with `error`: what is there is not safe, or cannot be run or read */
 } HookListResult;
 
-/* Reads the folders of kind below root ("" for "/"). *ret_refused is the name of the file that is
- * refused, new, or NULL. Blocks as reading two folders does.
- * Errors: -ENOMEM, errno with `error`. */
+/* Reads the folders of kind below root ("" for "/"). *ret_refused is the name of the file or
+ * folder that is refused, new, or NULL. Blocks as reading two folders does. Errors: -ENOMEM. */
 int hook_list_new(const char *root, const char *kind, HookList **ret_list,
         HookListResult *ret_result, char **ret_refused, ErrorText *error);
 void hook_list_free(HookList *list);

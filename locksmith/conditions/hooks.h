@@ -36,7 +36,7 @@ typedef enum {
     HOOKS_DONE, /* all, or there are none */
     HOOKS_VETO,
     HOOKS_TIMED_OUT,
-    HOOKS_FAILED, /* one is refused or could not be started */
+    HOOKS_FAILED, /* one is refused or could not be started, or a folder not be read */
 } HooksResult;
 
 typedef struct {
@@ -48,7 +48,7 @@ typedef struct {
 
 /* options is borrowed for the call. on_done: once, never from inside _new, last; name is the hook
  * that decided ("" with HOOKS_DONE), text one line for a person. Nothing blocks but fork.
- * Errors: -ENOMEM, errno of sd-event and reading the folders. */
+ * Errors: -ENOMEM, errno of sd-event. */
 int hook_run_new(sd_event *event, const HookRunOptions *options,
         void (*on_done)(HookRun *run, HooksResult result, const char *name, const char *text,
                 void *userdata),
