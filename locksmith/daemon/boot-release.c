@@ -20,6 +20,7 @@ struct BootRelease {
     void (*on_change)(void *userdata);
     void *userdata;
     BootReleaseStage stage;
+    sd_bus *bus;
     BootGate *gate; /* until it is good */
     HookRun *hooks;
     sd_event_source *timer; /* hooks are run again */
@@ -171,20 +172,26 @@ static bool is_past_target(const BootRelease *release)
     return false;
 }
 
-static int make_gate(BootRelease *release, sd_bus *bus)
+static int make_gate(BootRelease *release)
 {
     boot_gate_free(TAKE_PTR(release->gate));
-    return boot_gate_new(
-            release->event, bus, &release->options->gate, on_gate, release, &release->gate);
+    return boot_gate_new(release->event, release->bus, &release->options->gate, on_gate, release,
+            &release->gate);
+}
+
+void boot_release_reconfigure(BootRelease *release)
+{
+    int r = release->gate ? make_gate(release) : 0;
+    if (r < 0)
+        log_error("cannot find out whether the boot is good: %s", strerror(-r));
 }
 
 void boot_release_set_bus(BootRelease *release, sd_bus *bus)
 {
-    if (!release->gate || !release->options->gate.waits_for_target || is_past_target(release))
-        return;
-    int r = make_gate(release, bus);
-    if (r < 0)
-        log_error("cannot find out whether the boot is good: %s", strerror(-r));
+    sd_bus_unref(release->bus);
+    release->bus = sd_bus_ref(bus);
+    if (release->gate && release->options->gate.waits_for_target && !is_past_target(release))
+        boot_release_reconfigure(release);
 }
 
 void boot_release_on_keeper(BootRelease *release)
@@ -214,7 +221,7 @@ int boot_release_new(sd_event *event, const BootReleaseOptions *options,
     };
     if (options->gate.waits_for_target)
         snprintf(release->text, sizeof(release->text), "waits for the bus");
-    int r = make_gate(release, NULL);
+    int r = make_gate(release);
     if (r < 0)
         return r;
     *ret_release = TAKE_PTR(release);
@@ -227,6 +234,7 @@ void boot_release_free(BootRelease *release)
         return;
     boot_gate_free(release->gate);
     hook_run_free(release->hooks);
+    sd_bus_unref(release->bus);
     sd_event_source_disable_unref(release->timer);
     sd_event_unref(release->event);
     free(release);

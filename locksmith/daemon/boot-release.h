@@ -44,6 +44,9 @@ DEFINE_CLEANUP(BootRelease *, boot_release_free);
 /* The bus is there (referenced), or gone: NULL. */
 void boot_release_set_bus(BootRelease *release, sd_bus *bus);
 
+/* The options have changed: what is waited for is waited for anew. */
+void boot_release_reconfigure(BootRelease *release);
+
 /* The keeper has something new to say. */
 void boot_release_on_keeper(BootRelease *release);
 

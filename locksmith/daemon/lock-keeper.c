@@ -143,6 +143,7 @@ static void on_watch(void *userdata)
 static void watch(LockKeeper *keeper)
 {
     keeper->n_failures = 0;
+    lock_watch_free(TAKE_PTR(keeper->watch));
     int r = lock_watch_new(keeper->lock, on_watch, keeper, &keeper->watch);
     if (r < 0)
         retry_later(keeper);
@@ -237,6 +238,7 @@ int lock_keeper_new(sd_event *event, const LockOptions *lock, const LockKeeperOp
             .on_change = on_change,
             .userdata = userdata,
             .holds = options->holds,
+            .must_confirm = options->is_cut_short,
     };
     if (!keeper->id || !keeper->host || !keeper->boot_id)
         return -ENOMEM;

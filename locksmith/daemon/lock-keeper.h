@@ -26,7 +26,8 @@ typedef struct {
     const char *id;   /* who holds it */
     const char *host; /* the host's name and boot, for the others to see */
     const char *boot_id;
-    HoldState holds; /* what is known at the start */
+    HoldState holds;   /* what is known at the start */
+    bool is_cut_short; /* a daemon of this boot was killed: its last request may still be done */
 } LockKeeperOptions;
 
 /* options and lock are borrowed for the call. on_change: holds, text or the time is another; never

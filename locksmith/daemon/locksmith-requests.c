@@ -61,7 +61,8 @@ LocksmithAnswer locksmith_need_reboot(Locksmith *locksmith, ErrorText *error)
         error_say(error, 0, "the strategy is off: 'systemctl reboot' reboots without locksmith");
         return LOCKSMITH_FAILED;
     }
-    locksmith->is_needed_by_person = true;
+    if (locksmith->trigger == TRIGGER_UNKNOWN || locksmith->trigger == TRIGGER_NONE)
+        locksmith->is_needed_by_person = true;
     return answer(locksmith, 0);
 }
 

@@ -65,7 +65,7 @@ static bool needs_keeper(const Locksmith *locksmith, const LocksmithConfig *conf
 }
 
 static int make_keeper(Locksmith *locksmith, const LocksmithConfig *config, HoldState holds,
-        LockKeeper **ret_keeper, ErrorText *error)
+        bool is_cut_short, LockKeeper **ret_keeper, ErrorText *error)
 {
     *ret_keeper = NULL;
     if (!needs_keeper(locksmith, config))
@@ -75,6 +75,7 @@ static int make_keeper(Locksmith *locksmith, const LocksmithConfig *config, Hold
             .host = locksmith->identity.host_name,
             .boot_id = locksmith->identity.boot_id,
             .holds = holds,
+            .is_cut_short = is_cut_short,
     };
     return lock_keeper_new(
             locksmith->event, &config->lock, &options, on_change, locksmith, ret_keeper, error);
@@ -123,7 +124,7 @@ int locksmith_load(Locksmith *locksmith, ErrorText *error)
         r = make_calendar(locksmith, config, &calendar, error);
     /* Nothing is asked of the store yet, but its certificates and addresses are looked at. */
     if (r >= 0)
-        r = make_keeper(locksmith, config, HOLDS_NO, &probe, error);
+        r = make_keeper(locksmith, config, HOLDS_NO, false, &probe, error);
     if (r >= 0)
         r = take_coordination(locksmith, config, error);
     if (r < 0)
@@ -140,6 +141,8 @@ int locksmith_load(Locksmith *locksmith, ErrorText *error)
     locksmith->need = NEED_UNDECIDED;
     locksmith_reset_need(locksmith);
     fill_release_options(locksmith);
+    if (locksmith->release)
+        boot_release_reconfigure(locksmith->release);
     return 0;
 }
 
@@ -159,7 +162,7 @@ void locksmith_change_lock(Locksmith *locksmith)
     LockKeeper *keeper = NULL;
     ErrorText error = {};
     int r = make_keeper(locksmith, locksmith->config,
-            locksmith->is_lock_from_before ? HOLDS_UNKNOWN : HOLDS_NO, &keeper, &error);
+            locksmith->is_lock_from_before ? HOLDS_UNKNOWN : HOLDS_NO, false, &keeper, &error);
     if (r < 0) {
         locksmith_complain(locksmith, "the lock that is configured now", error.line);
         return;
@@ -213,7 +216,8 @@ int locksmith_settle_boot(Locksmith *locksmith, ErrorText *error)
     locksmith->is_lock_from_before = !is_of_this_boot && (note->may_hold || !is_settled) &&
                                      (note->may_hold || is_lock_configured(locksmith->config));
     HoldState holds = note->may_hold || locksmith->is_lock_from_before ? HOLDS_UNKNOWN : HOLDS_NO;
-    int r = make_keeper(locksmith, locksmith->config, holds, &locksmith->keeper, error);
+    int r = make_keeper(locksmith, locksmith->config, holds, note->may_hold && is_of_this_boot,
+            &locksmith->keeper, error);
     if (r < 0 || (is_settled && !locksmith->is_lock_from_before))
         return r;
     locksmith->keeper_holds = holds;

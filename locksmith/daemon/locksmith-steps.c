@@ -114,15 +114,13 @@ static void warn_of_grace(Locksmith *locksmith, GraceStage stage)
 
 static void acquire(Locksmith *locksmith)
 {
-    if (locksmith->is_lock_from_before) {
-        boot_release_keep_lock(locksmith->release);
-        locksmith->is_lock_from_before = false;
-        locksmith->note.may_hold = false;
-    }
     /* The note goes before what it is of. */
-    if (!locksmith->note.may_hold) {
+    if (!locksmith->note.may_hold || locksmith->is_lock_from_before) {
+        locksmith->is_lock_from_before = false;
         locksmith->note.may_hold = true;
         locksmith_save_note(locksmith);
+        if (locksmith->release)
+            boot_release_keep_lock(locksmith->release);
     }
     lock_keeper_want(locksmith->keeper, LOCK_WANT_HELD, locksmith->version);
 }

@@ -19,6 +19,12 @@ def now_usec():
     return int(time.time() * 1000000)
 
 
+def far_window():
+    """A daily window that is hours away."""
+    start = time.localtime(time.time() + 6 * 3600)
+    return {"REBOOT_WINDOW_START": f"{start.tm_hour}:{start.tm_min}", "REBOOT_WINDOW_LENGTH": "1h"}
+
+
 class HostTest(unittest.TestCase):
     strategy = "reboot"
 
