@@ -239,6 +239,27 @@ class Verbs:
                 self.assert_one_line(self.of(group, *words, check=False), 1, "^Error .*: ")
         self.assertEqual(self.document(group), "junk")
 
+    def test_hostile_holder(self):
+        """Go locksmith takes any id: it is shown without what a terminal obeys, and can be freed."""
+        group, bad = self.group(), "a\x1b[31m"
+        self.put_document(group, '{"semaphore":0,"max":1,"holders":["a\\u001b[31m"]}')
+        for look in ([], ["--long"], ["--json"]):
+            done = self.of(group, "status", *look)
+            self.assertIn("a?[31m", done.stdout)
+            self.assertNotIn("\x1b", done.stdout)
+        self.assertNotIn("\x1b", self.of(group, "lock", "m1", check=False).stderr)
+        self.of(group, "unlock", bad)
+        self.assertEqual(json.loads(self.document(group))["holders"], [])
+
+    def test_cloned_machine(self):
+        """Two machines with one id share a place: the second is told."""
+        group, first = self.group(), self.root
+        self.of(group, "lock")
+        self.addCleanup(setattr, self, "root", first)
+        self.root = self.make_root(f"clone-{group}", MACHINE_ID)
+        done = self.of(group, "lock")
+        self.assertRegex(done.stderr, "holds the lock already\n.*another boot.*\n$")
+
     def test_many_at_once(self):
         """Twelve for three places: three get one, whatever the conflicts."""
         group = self.group()
