@@ -44,9 +44,11 @@ static void check_config(const LocksmithConfig *config)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
 {
-    char *text = strndup((const char *)data, n_bytes);
+    char *text = malloc(n_bytes + 1);
     if (!text)
         abort();
+    memcpy(text, data, n_bytes);
+    text[n_bytes] = '\0';
     const char *environment[MAX_VARIABLES + 1];
     size_t n = 0;
     char *rest = text;

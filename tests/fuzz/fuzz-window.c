@@ -61,9 +61,11 @@ static const char *next_line(char **rest)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
 {
-    char *text = strndup((const char *)data, n_bytes);
+    char *text = malloc(n_bytes + 1);
     if (!text)
         abort();
+    memcpy(text, data, n_bytes);
+    text[n_bytes] = '\0';
     char *rest = text;
     const char *numbers = next_line(&rest);
     RebootCalendarOptions options = {.spread_seed = "3d1219c7c4c5404aaa1f6d2a48adfda4"};
