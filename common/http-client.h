@@ -3,7 +3,8 @@
 
 /* HTTP on sd-event: libcurl's multi interface, one client for all transfers of a daemon, so that
  * connections are kept alive between them. HTTP/1.1, TLS 1.2 or later with the system's CAs, no
- * cookies, no compression; proxies as libcurl's environment variables name them. Nothing blocks. */
+ * cookies, no compression; proxies as libcurl's environment variables name them, but for this host
+ * itself. Nothing blocks. */
 
 #include <stdbool.h>
 #include <stddef.h>

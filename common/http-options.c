@@ -2,6 +2,7 @@
 #include "common/http-options.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "common/clock.h"
 
@@ -92,6 +93,25 @@ static int apply_limits(CURL *easy, const HttpLimits *limits)
     return code == CURLE_OK ? 0 : -ENOMEM;
 }
 
+/* What libcurl would read itself, and this host: a proxy elsewhere cannot reach it. */
+static CURLcode apply_no_proxy(CURL *easy)
+{
+    static const char this_host[] = "localhost,127.0.0.0/8,::1";
+    const char *others = getenv("no_proxy");
+    if (!others)
+        others = getenv("NO_PROXY");
+    if (!others || others[0] == '\0')
+        return curl_easy_setopt(easy, CURLOPT_NOPROXY, this_host);
+    if (strcmp(others, "*") == 0)
+        return CURLE_OK;
+    char *both = NULL;
+    if (asprintf(&both, "%s,%s", others, this_host) < 0)
+        return CURLE_OUT_OF_MEMORY;
+    CURLcode code = curl_easy_setopt(easy, CURLOPT_NOPROXY, both);
+    free(both);
+    return code;
+}
+
 static int apply_transport(CURL *easy, const HttpRequestOptions *options)
 {
     CURLcode code = CURLE_OK;
@@ -104,6 +124,7 @@ static int apply_transport(CURL *easy, const HttpRequestOptions *options)
     code |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     code |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* freeing must not wait for DNS */
     code |= curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    code |= apply_no_proxy(easy);
     if (options->ca_file) {
         code |= curl_easy_setopt(easy, CURLOPT_CAINFO, options->ca_file);
         code |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <locale.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -95,6 +96,7 @@ static int run(int argc, char **argv, CtlOptions *options)
 int main(int argc, char **argv)
 {
     setlocale(LC_TIME, "");
+    signal(SIGPIPE, SIG_IGN); /* a server that hangs up within TLS must not end us */
     _cleanup_(ctl_options_done) CtlOptions options = {};
     ErrorText error = {};
     int n_left = argc > 0 ? ctl_options_read(argc - 1, argv + 1, (const char *const *)environ,

@@ -220,6 +220,23 @@ START_TEST(trailers_are_passed_over)
 }
 END_TEST
 
+START_TEST(this_host_is_asked_without_a_proxy)
+{
+    static const char *const others[] = {NULL, "", "example.org", "*"};
+    for (size_t i = 0; i < ELEMENTS(others); i++) {
+        ScriptReply replies[] = {{.text = OK_HELLO}, {NULL}};
+        _cleanup_(world_done) World world;
+        world_init(&world, replies);
+        setenv("http_proxy", "http://127.0.0.2:1", 1);
+        if (others[i])
+            setenv("no_proxy", others[i], 1);
+        fetch(&world, (HttpRequestOptions){.method = NULL});
+        ck_assert_int_eq(world.result, HTTP_DONE);
+        unsetenv("no_proxy");
+    }
+}
+END_TEST
+
 Suite *unit_suite(void)
 {
     Suite *suite = suite_create("http-writes");
@@ -231,5 +248,6 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, a_request_that_nobody_took_was_not_sent);
     tcase_add_test(tcase, an_endless_answer_is_given_as_it_comes);
     tcase_add_test(tcase, trailers_are_passed_over);
+    tcase_add_test(tcase, this_host_is_asked_without_a_proxy);
     return suite;
 }
