@@ -26,7 +26,7 @@ typedef struct {
     const char *const *environment; /* NAME=value instead of or beside our own; ends with NULL */
     uint64_t timeout_usec;
     /* A line of its output, or of ours about it, without its end; cut when it is long. Bounded:
-     * lines beyond some hundreds in some seconds are counted instead. */
+     * lines beyond some hundreds in some seconds are counted instead. Must not free the child. */
     void (*on_line)(const char *line, void *userdata);
     /* Exactly once, never from inside _new, last; freeing the child inside is allowed. Processes
      * that it left behind do not delay it; after a timeout they are ended, too. */

@@ -40,7 +40,8 @@ typedef struct {
 } LogindFacts;
 
 /* bus is referenced, and attached to event by its owner. on_change: something in the facts is
- * different; never from inside _new. A bus that reconnects needs a new one.
+ * different; never from inside _new, and must not free the object, nor may logind_refresh's
+ * on_done. A bus that reconnects needs a new one.
  * Errors: -ENOMEM, errno of sd-bus. */
 int logind_new(sd_event *event, sd_bus *bus, void (*on_change)(void *userdata), void *userdata,
         Logind **ret_logind);
