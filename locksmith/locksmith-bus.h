@@ -35,7 +35,8 @@
  *     Conditions a(sbst)  name, whether it holds, text, when it may change by itself (0: unknown);
  *                       in the order in which they are looked at
  *
- * Reading is free; the methods need privilege (CAP_SYS_ADMIN or the daemon's own user). */
+ * RebootNow and SendNeedReboot fail while the strategy is off. Reading is free; the methods need
+ * privilege (CAP_SYS_ADMIN or the daemon's own user). */
 
 #define LOCKSMITH_BUS_NAME "com.coreos.locksmith1"
 #define LOCKSMITH_BUS_PATH "/com/coreos/locksmith1"

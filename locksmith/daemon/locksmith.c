@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "common/printable.h"
 #include "locksmith/daemon/locksmith-private.h"
+#include "locksmith/window/duration.h"
 
 /* Whoever has something new touches the daemon; then it gathers the facts once, plans, and does the
  * plan's step. Nothing else decides. */
@@ -66,9 +67,10 @@ static int on_lock_timer(sd_event_source *source, uint64_t usec, void *userdata)
     (void)usec;
     Locksmith *locksmith = userdata;
     char what[96];
-    uint64_t waited_usec = clock_now_usec(CLOCK_REALTIME) - locksmith->since_usec;
-    snprintf(what, sizeof(what), "an update has waited %" PRIu64 " s for the lock",
-            waited_usec / USEC_PER_SEC);
+    /* The clock may have been set back. */
+    uint64_t now_usec = MAX(clock_now_usec(CLOCK_REALTIME), locksmith->since_usec);
+    snprintf(what, sizeof(what), "an update has waited %s for the lock",
+            duration_show(now_usec - locksmith->since_usec).text);
     locksmith_complain(locksmith, what, locksmith->plan.text);
     int r = sd_event_source_set_time_relative(
             locksmith->lock_timer, locksmith->config->lock_warning_usec);
@@ -94,7 +96,7 @@ static void set_plan(Locksmith *locksmith, const RebootPlan *plan)
         locksmith->lock_timer = sd_event_source_disable_unref(locksmith->lock_timer);
         if (plan->state == REBOOT_LOCK &&
                 sd_event_add_time_relative(locksmith->event, &locksmith->lock_timer, CLOCK_BOOTTIME,
-                        locksmith->config->lock_warning_usec, USEC_PER_MINUTE, on_lock_timer,
+                        locksmith->config->lock_warning_usec, USEC_PER_SEC, on_lock_timer,
                         locksmith) < 0)
             log_error("cannot plan a warning");
         tell_coordinator(locksmith);

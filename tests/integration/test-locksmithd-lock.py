@@ -73,6 +73,27 @@ class Lock(LockTest):
         self.wait_rebooted(host)
         self.wait_released(host)
 
+    def test_waiting_long_is_told_as_an_error(self):
+        host = self.lock_host(LOCKSMITHD_LOCK_WARNING="1s")
+        self.take_for(host, "other")
+        host.offer_update()
+        self.until(host, "the first complaint",
+                   lambda: "has waited" in host.property("LastError"))
+        self.until(host, "the next one", lambda: host.log_text().count("has waited") >= 2)
+        self.assertIn("other", host.property("LastError"))
+
+    def test_a_newer_version_while_it_waits(self):
+        host = self.lock_host()
+        self.take_for(host, "other")
+        host.offer_update()
+        self.wait_state(host, "waiting-for-lock")
+        host.offer_update(3)
+        self.wait_property(host, "Version", "3.0.0")
+        self.wait_state(host, "waiting-for-lock")
+        host.ctl("unlock", "other")
+        self.wait_rebooted(host)
+        self.assertEqual(host.version, 3)
+
     def test_withdrawn_while_it_waits(self):
         host = self.lock_host()
         self.take_for(host, "other")
