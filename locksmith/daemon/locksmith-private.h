@@ -123,6 +123,9 @@ void locksmith_do(Locksmith *locksmith, PlanStep step);
 void locksmith_start_over(Locksmith *locksmith);
 /* What was tried failed: tried again later, after going back where something is under way. */
 void locksmith_fail(Locksmith *locksmith, const char *what, const char *text);
+
+/* logind was asked, and did not refuse: it is given the configured time. */
+void locksmith_expect_reboot(Locksmith *locksmith);
 void locksmith_forgive(Locksmith *locksmith); /* no back-off any more */
 
 /* locksmith-look.c */

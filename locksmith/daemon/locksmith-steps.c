@@ -153,6 +153,13 @@ static void run_pre_reboot(Locksmith *locksmith)
         locksmith_fail(locksmith, "pre-reboot.d", strerror(-r));
 }
 
+void locksmith_expect_reboot(Locksmith *locksmith)
+{
+    locksmith->logind_stage = LOGIND_ACCEPTED;
+    locksmith->logind_deadline_uptime_usec =
+            clock_now_usec(CLOCK_BOOTTIME) + locksmith->config->reboot_timeout_usec;
+}
+
 static void on_reboot(LogindReboot *reboot, int r, const char *error, void *userdata)
 {
     (void)reboot;
@@ -160,14 +167,17 @@ static void on_reboot(LogindReboot *reboot, int r, const char *error, void *user
     char copy[sizeof(locksmith->refusal)];
     snprintf(copy, sizeof(copy), "%s", error);
     logind_reboot_free(TAKE_PTR(locksmith->reboot));
-    if (r < 0) {
+    if (r < 0 && r != -ETIMEDOUT) {
         locksmith_fail(locksmith, "logind refuses the reboot", copy);
         return;
     }
-    locksmith->logind_stage = LOGIND_ACCEPTED;
-    locksmith->logind_deadline_uptime_usec =
-            clock_now_usec(CLOCK_BOOTTIME) + locksmith->config->reboot_timeout_usec;
-    log_notice("logind has begun the reboot");
+    /* Without an answer (it timed out, or logind or the bus went away) it may begin all the same:
+     * no other host may have the lock then. */
+    locksmith_expect_reboot(locksmith);
+    if (r < 0)
+        locksmith_complain(locksmith, "logind does not answer whether it reboots", copy);
+    else
+        log_notice("logind has begun the reboot");
     locksmith_touch(locksmith);
 }
 

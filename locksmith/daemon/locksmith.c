@@ -170,12 +170,9 @@ void locksmith_set_bus(Locksmith *locksmith, sd_bus *bus)
     /* An answer that does not come any more. */
     if (locksmith->look == LOOK_UPDATE || locksmith->look == LOOK_LOGIND)
         locksmith_stop_looking(locksmith);
-    if (locksmith->logind_stage == LOGIND_ASKED) {
-        /* logind may have begun all the same. */
-        locksmith->logind_stage = LOGIND_ACCEPTED;
-        locksmith->logind_deadline_uptime_usec =
-                clock_now_usec(CLOCK_BOOTTIME) + locksmith->config->reboot_timeout_usec;
-    }
+    /* logind may have begun all the same. */
+    if (locksmith->logind_stage == LOGIND_ASKED)
+        locksmith_expect_reboot(locksmith);
     logind_reboot_free(TAKE_PTR(locksmith->reboot));
     logind_free(TAKE_PTR(locksmith->logind));
     update_signal_free(TAKE_PTR(locksmith->update));

@@ -118,12 +118,14 @@ static void plan_logind(const RebootFacts *facts, RebootPlan *plan)
         return;
     }
     if (facts->uptime_usec < facts->logind_deadline_uptime_usec) {
-        decide(plan, PLAN_REST, REBOOT_REBOOTING, "logind has begun the reboot");
+        decide(plan, PLAN_REST, REBOOT_REBOOTING,
+                "logind was asked for the reboot, which is to come now");
         look_at(plan, reboot_plan_realtime(facts, facts->logind_deadline_uptime_usec));
         return;
     }
     decide(plan, PLAN_BACK_OUT, REBOOT_BACKING_OUT,
-            "logind agreed to the reboot, but the system did not go down: see what keeps it with "
+            "logind was asked for the reboot, but the system did not go down: see what keeps it "
+            "with "
             "'systemctl list-jobs'");
 }
 

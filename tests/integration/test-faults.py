@@ -448,6 +448,22 @@ class Logind(FaultTest):
             host.ctl("reboot-now")
         self.assert_survives(fleet)
 
+    def test_bus_goes_away_while_logind_is_asked(self):
+        """logind was asked, its answer is lost, and it reboots all the same, a while later: until
+        then the lock must be held."""
+        fleet = self.fleet()
+        host, *others = fleet.hosts
+        host.do("reboot", "no-reply")
+        host.offer_update()
+        fleet.run_until("the host asks logind", lambda: any(
+            report["what"] == "reboot" for report in host.reports))
+        for other in others:
+            other.boot_seconds = 2
+            other.offer_update()
+        host.restart_bus()
+        fleet.later(1, host.reboot)
+        self.assert_survives(fleet)
+
     def test_logind_refuses(self):
         self.run_mode("refuse", by_hand=False)
 
