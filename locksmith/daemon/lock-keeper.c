@@ -36,6 +36,7 @@ struct LockKeeper {
     sd_event_source *timer;
     uint64_t next_uptime_usec;
     unsigned n_failures;
+    bool has_seen_document;
     char text[512];
     bool is_to_verify;
     void (*on_verified)(bool is_held, void *userdata); /* NULL: nobody waits */
@@ -88,6 +89,13 @@ static void stop_waiting(LockKeeper *keeper)
 static void say(LockKeeper *keeper, const char *text)
 {
     snprintf(keeper->text, sizeof(keeper->text), "%s", text);
+}
+
+static void take(LockKeeper *keeper, const LockAnswer *answer)
+{
+    say(keeper, answer->error);
+    if (answer->status && answer->status->exists)
+        keeper->has_seen_document = true;
 }
 
 static void fail_to_ask(LockKeeper *keeper, int r)
@@ -168,7 +176,7 @@ static void on_acquired(LockCall *call, const LockAnswer *answer, void *userdata
     LockKeeper *keeper = userdata;
     bool was_held = keeper->holds == HOLDS_YES;
     bool is_wanted = keeper->want == LOCK_WANT_HELD;
-    say(keeper, answer->error);
+    take(keeper, answer);
     switch (answer->result) {
     case LOCK_DONE:
         if (!was_held && answer->warning[0] != '\0')
@@ -207,7 +215,7 @@ static void on_released(LockCall *call, const LockAnswer *answer, void *userdata
 {
     LockKeeper *keeper = userdata;
     (void)call;
-    say(keeper, answer->error);
+    take(keeper, answer);
     if (answer->result != LOCK_DONE) {
         retry_later(keeper);
     } else if (keeper->must_confirm && answer->was_so_before) {
@@ -245,6 +253,8 @@ int lock_keeper_new(sd_event *event, const LockOptions *lock, const LockKeeperOp
     int r = reboot_lock_new(event, lock, &keeper->lock, error);
     if (r < 0)
         return r;
+    if (options->is_document_expected)
+        reboot_lock_expect_document(keeper->lock);
     *ret_keeper = TAKE_PTR(keeper);
     return 0;
 }
@@ -291,6 +301,7 @@ LockKeeperFacts lock_keeper_facts(const LockKeeper *keeper)
             .is_busy = keeper->call,
             .next_uptime_usec = keeper->next_uptime_usec,
             .n_failures = keeper->n_failures,
+            .has_seen_document = keeper->has_seen_document,
             .text = keeper->text,
     };
 }

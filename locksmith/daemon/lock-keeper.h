@@ -26,7 +26,8 @@ typedef struct {
     const char *id;   /* who holds it */
     const char *host; /* the host's name and boot, for the others to see */
     const char *boot_id;
-    HoldState holds;   /* what is known at the start */
+    HoldState holds;           /* what is known at the start */
+    bool is_document_expected; /* reboot_lock_expect_document() */
     bool is_cut_short; /* a daemon of this boot was killed: its last request may still be done */
 } LockKeeperOptions;
 
@@ -53,6 +54,7 @@ typedef struct {
     bool is_busy;              /* a request is under way */
     uint64_t next_uptime_usec; /* CLOCK_BOOTTIME of the next try, 0 none */
     unsigned n_failures;       /* one after another; being full is none */
+    bool has_seen_document;    /* the group\'s semaphore is in the store */
     const char *text;          /* why it is not as wanted, one line; "" nothing to say; inside */
 } LockKeeperFacts;
 LockKeeperFacts lock_keeper_facts(const LockKeeper *keeper);

@@ -47,7 +47,8 @@ struct Locksmith {
     UpdateSignal *update;
 
     RebootNote note;
-    LockKeeper *keeper; /* NULL: nothing that is configured needs one */
+    LockKeeper *keeper;      /* NULL: nothing that is configured needs one */
+    bool is_semaphore_noted; /* what the keeper saw, in the file */
     bool is_lock_stale; /* the configuration names another lock: change over when none is held */
     HoldState keeper_holds; /* as seen last */
     BootReleaseOptions release_options;

@@ -70,12 +70,15 @@ static int make_keeper(Locksmith *locksmith, const LocksmithConfig *config, Hold
     *ret_keeper = NULL;
     if (!needs_keeper(locksmith, config))
         return 0;
+    char place[sizeof(locksmith->note.place)];
+    show_place(&config->lock, place, sizeof(place));
     LockKeeperOptions options = {
             .id = config->id[0] ? config->id : locksmith->identity.machine_id,
             .host = locksmith->identity.host_name,
             .boot_id = locksmith->identity.boot_id,
             .holds = holds,
             .is_cut_short = is_cut_short,
+            .is_document_expected = semaphore_seen_read(locksmith->root_fd, place),
     };
     return lock_keeper_new(
             locksmith->event, &config->lock, &options, on_change, locksmith, ret_keeper, error);
@@ -171,6 +174,7 @@ void locksmith_change_lock(Locksmith *locksmith)
     lock_keeper_free(locksmith->keeper);
     locksmith->keeper = keeper;
     locksmith->keeper_holds = HOLDS_NO;
+    locksmith->is_semaphore_noted = false;
     fill_release_options(locksmith);
     show_place(&locksmith->config->lock, locksmith->note.place, sizeof(locksmith->note.place));
     if (locksmith->is_lock_from_before)

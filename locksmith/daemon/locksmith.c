@@ -108,13 +108,26 @@ static void set_plan(Locksmith *locksmith, const RebootPlan *plan)
     }
 }
 
+/* Tried once: without it, a store that loses the semaphore is taken for a new one. */
+static void note_semaphore(Locksmith *locksmith)
+{
+    ErrorText error = {};
+    const char *place = locksmith->note.place;
+    locksmith->is_semaphore_noted = true;
+    if (!semaphore_seen_read(locksmith->root_fd, place) &&
+            semaphore_seen_write(locksmith->root_fd, place, &error) < 0)
+        locksmith_complain(locksmith, "cannot note that the lock was seen", error.line);
+}
+
 /* What the lock's keeper says, as far as it is not for the plan. */
 static void heed_keeper(Locksmith *locksmith)
 {
-    LockKeeper *keeper = locksmith->keeper;
-    if (!keeper)
+    if (!locksmith->keeper)
         return;
-    HoldState holds = lock_keeper_facts(keeper).holds;
+    LockKeeperFacts facts = lock_keeper_facts(locksmith->keeper);
+    if (facts.has_seen_document && !locksmith->is_semaphore_noted)
+        note_semaphore(locksmith);
+    HoldState holds = facts.holds;
     /* What was looked at before the lock was there says nothing about now. */
     if (holds == HOLDS_YES && locksmith->keeper_holds != HOLDS_YES && !locksmith->is_backing_out) {
         log_notice("this host holds the lock");

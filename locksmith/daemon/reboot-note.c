@@ -86,13 +86,33 @@ int reboot_note_write(int root_fd, const RebootNote *note, ErrorText *error)
     return write_file(root_fd, REBOOT_NOTE_FILE, whole, error);
 }
 
-bool boot_settled_read(int root_fd, const char *boot_id)
+static bool is_noted(int root_fd, const char *path, const char *key, const char *text)
 {
     _cleanup_(env_file_freep) EnvFile *file = NULL;
-    if (boot_id[0] == '\0' || env_file_load(root_fd, BOOT_SETTLED_FILE, &file, NULL) < 0)
+    if (text[0] == '\0' || env_file_load(root_fd, path, &file, NULL) < 0)
         return false;
-    const char *value = env_file_get(file, "BOOT_ID");
-    return value && strcmp(value, boot_id) == 0;
+    const char *value = env_file_get(file, key);
+    return value && strcmp(value, text) == 0;
+}
+
+bool semaphore_seen_read(int root_fd, const char *place)
+{
+    return is_noted(root_fd, SEMAPHORE_SEEN_FILE, "PLACE", place);
+}
+
+int semaphore_seen_write(int root_fd, const char *place, ErrorText *error)
+{
+    _cleanup_free_ char *text = NULL;
+    size_t n_bytes;
+    int r = env_file_edit("", 0, "PLACE", place, &text, &n_bytes);
+    if (r < 0)
+        return error_say(error, r, "cannot write down where the lock is: %s", strerror(-r));
+    return write_file(root_fd, SEMAPHORE_SEEN_FILE, text, error);
+}
+
+bool boot_settled_read(int root_fd, const char *boot_id)
+{
+    return is_noted(root_fd, BOOT_SETTLED_FILE, "BOOT_ID", boot_id);
 }
 
 int boot_settled_write(int root_fd, const char *boot_id, ErrorText *error)

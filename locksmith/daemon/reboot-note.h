@@ -3,15 +3,17 @@
 
 /* What must be known of a reboot after the daemon was killed, or the system went down: whether this
  * host holds the cluster's lock, or may, since which boot, and whether pre-reboot.d has begun. Kept
- * before the first of both happens and until both are taken back, in /var/lib/locksmith/reboot. And
- * beside it, gone with the boot, that this boot is settled: post-boot.d ran, nothing from before is
- * held. The calls block as long as reading or writing a small file does. */
+ * before the first of both happens and until both are taken back, in /var/lib/locksmith/reboot.
+ * Beside it, that the semaphore was there, so that a store that lost it is not taken for a new one.
+ * And, gone with the boot, that this boot is settled: post-boot.d ran, nothing from before is held.
+ * The calls block as long as reading or writing a small file does. */
 
 #include <stdbool.h>
 
 #include "common/error-text.h"
 
 #define REBOOT_NOTE_FILE "var/lib/locksmith/reboot"
+#define SEMAPHORE_SEEN_FILE "var/lib/locksmith/semaphore-seen"
 #define BOOT_SETTLED_FILE "run/locksmith/settled"
 
 typedef struct {
@@ -29,6 +31,10 @@ int reboot_note_read(int root_fd, RebootNote *ret_note, ErrorText *error);
 /* A note in which nothing is under way removes the file. Makes missing folders.
  * Errors: errno with `error`. */
 int reboot_note_write(int root_fd, const RebootNote *note, ErrorText *error);
+
+/* Whether the semaphore was seen in place (as in the note); not when that cannot be read. */
+bool semaphore_seen_read(int root_fd, const char *place);
+int semaphore_seen_write(int root_fd, const char *place, ErrorText *error);
 
 /* Whether boot_id has settled; not when that cannot be read. */
 bool boot_settled_read(int root_fd, const char *boot_id);

@@ -27,7 +27,8 @@ typedef struct {
 typedef struct {
     sd_event *event;
     uint64_t (*random_number)(void);
-    uint64_t deadline_usec; /* of each call */
+    uint64_t deadline_usec;    /* of each call */
+    bool is_document_expected; /* reboot_lock_expect_document() */
 } LockWorld;
 
 /* A backend's first member, and that of its calls and watches. */

@@ -66,6 +66,8 @@ static int apply(LockChange *change, SemaphoreResult *ret_result)
         return 0;
     case LOCK_REQUEST_SET_MAX:
         *ret_result = semaphore_set_max(change->semaphore, change->max);
+        if (!change->exists) /* a person's word makes it, whatever max is without it */
+            *ret_result = SEMAPHORE_CHANGED;
         return 0;
     case LOCK_REQUEST_STATUS:
     case LOCK_REQUEST_GROUPS:

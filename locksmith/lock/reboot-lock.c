@@ -23,6 +23,7 @@ struct RebootLock {
     LockOptions options; /* its strings are ours */
     HttpClient *client;
     LockBackend *backend; /* or NULL */
+    bool is_document_expected;
 };
 
 /* options */
@@ -85,6 +86,7 @@ static int need_backend(RebootLock *lock)
             .event = lock->event,
             .random_number = random_uint64,
             .deadline_usec = LOCK_DEADLINE_USEC,
+            .is_document_expected = lock->is_document_expected,
     };
     if (lock->backend)
         return 0;
@@ -172,6 +174,11 @@ int reboot_lock_new(
         return r;
     *ret_lock = TAKE_PTR(lock);
     return 0;
+}
+
+void reboot_lock_expect_document(RebootLock *lock)
+{
+    lock->is_document_expected = true;
 }
 
 void reboot_lock_free(RebootLock *lock)

@@ -66,6 +66,11 @@ typedef void (*LockDone)(LockCall *call, const LockAnswer *answer, void *userdat
  * with `error`. */
 int reboot_lock_new(
         sd_event *event, const LockOptions *options, RebootLock **ret_lock, ErrorText *error);
+/* To be called before the first request: this host has seen the group's semaphore in this store
+ * (LockStatus.exists), so that one that is not there is lost and not new. Then acquiring is
+ * LOCK_REFUSED until a person has made it again (set-max): who was in it may still be rebooting.
+ * What is seen through this lock it remembers itself. Without weight with FleetLock. */
+void reboot_lock_expect_document(RebootLock *lock);
 void reboot_lock_free(RebootLock *lock); /* after all its calls and watches */
 DEFINE_CLEANUP(RebootLock *, reboot_lock_free);
 

@@ -172,17 +172,28 @@ static void wait_after_conflict(SemaphoreCall *call)
 /* judging */
 
 /* A document that is older than one that was read before, or gone, comes from a store that was
- * emptied or restored: those who hold the lock may not be in it. */
+ * emptied or restored: those who hold the lock may not be in it. One that is gone is made again by
+ * a person; what is read then counts. */
 static bool went_back(SemaphoreCall *call)
 {
     SemaphoreLock *lock = call->lock;
-    bool is_older = call->change.revision < lock->revision;
-    lock->revision = MAX(lock->revision, call->change.revision);
+    const LockChange *change = &call->change;
+    if (!change->exists) {
+        lock->revision = 0;
+        if (lock->is_document_expected)
+            error_say(&call->error, 0,
+                    "the lock's document is gone, which was there before: etcd was emptied, or it "
+                    "is another one, and a host may be rebooting that is not shown any more; wait "
+                    "until all are back, then make it again with 'locksmithctl set-max N'");
+        return lock->is_document_expected;
+    }
+    bool is_older = change->revision < lock->revision;
+    lock->revision = MAX(lock->revision, change->revision);
+    lock->is_document_expected = true;
     if (is_older)
         error_say(&call->error, 0,
-                "the lock's document is %s: etcd was emptied or restored, and who holds the lock may "
-                "be missing there; make sure of it, then restart locksmithd",
-                call->change.exists ? "older than it was" : "gone");
+                "the lock's document is older than it was: etcd was restored, and who holds the "
+                "lock may be missing there; make sure of it, then restart locksmithd");
     return is_older;
 }
 
@@ -270,7 +281,7 @@ static void on_swapped(StoreCall *store_call, const StoreAnswer *answer, void *u
     error_say(&call->error, 0, "%s", answer->error);
     switch (answer->result) {
     case STORE_DONE:
-        call->is_written = true;
+        call->is_written = call->lock->is_document_expected = true;
         call->lock->has_stray = false; /* the revision is another one now */
         end(call, LOCK_DONE);
         return;

@@ -10,7 +10,8 @@ typedef struct {
     LockBackend backend; /* first */
     LockWorld world;
     LockStore *store;
-    uint64_t revision; /* the newest that was seen, 0 none */
+    uint64_t revision;         /* the newest that was seen, 0 none, or none since it was gone */
+    bool is_document_expected; /* it was seen, now or earlier: one that is not there is lost */
     /* A swap against this revision was sent, and nobody knows what became of it. As long as the
      * semaphore has this revision, it may still be done. */
     bool has_stray;

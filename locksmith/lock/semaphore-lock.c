@@ -110,7 +110,10 @@ int semaphore_lock_new(const LockWorld *world, LockStore *store, LockBackend **r
         lock_store_free(store);
         return -ENOMEM;
     }
-    *lock = (SemaphoreLock){.backend = {.ops = &ops}, .world = *world, .store = store};
+    *lock = (SemaphoreLock){.backend = {.ops = &ops},
+            .world = *world,
+            .store = store,
+            .is_document_expected = world->is_document_expected};
     sd_event_ref(lock->world.event);
     *ret_backend = &lock->backend;
     return 0;

@@ -326,6 +326,10 @@ class Spoiled(FaultTest):
         for host in (second, third):
             host.end_daemon()
             host.start_daemon()
+        for host in (second, third):
+            fleet.run_until("it still knows", lambda host=host: "gone" in host.property("Text"))
+        self.assertEqual(self.history(), [], "a host forgot the semaphore over a restart")
+        first.ctl("set-max", 1)
         fleet.run_until("the whole fleet is updated", fleet.is_updated)
         self.assertEqual(problems_of(self.history()), [])
         self.assertEqual(fleet.away.most, 1)

@@ -489,7 +489,44 @@ START_TEST(a_store_that_lost_its_data_is_not_taken_from)
     fake_store_put(world->store, NULL);
     ck_assert_int_eq(acquire(world, "m1"), LOCK_REFUSED);
     ck_assert_msg(strstr(world->error, "gone"), "%s", world->error);
-    world->store->revision = 2;
+    ck_assert_uint_eq(world->store->n_swaps, 0);
+    /* Made again by a person it counts, whatever its revision and its max. */
+    world->store->revision = 0;
+    start(world, &(LockRequest){.kind = LOCK_REQUEST_SET_MAX, .max = 1});
+    run(world);
+    ck_assert_int_eq(world->result, LOCK_DONE);
+    ck_assert_uint_eq(world->store->n_swaps, 1);
+    ck_assert_int_eq(acquire(world, "m1"), LOCK_DONE);
+}
+END_TEST
+
+START_TEST(a_document_that_was_seen_earlier_is_not_made_anew)
+{
+    _cleanup_(world_freep) World *world = world_new(NULL, 0);
+    lock_backend_free(world->backend);
+    world->store = fake_store_new(world->event);
+    LockWorld of_lock = {.event = world->event,
+            .random_number = no_random,
+            .deadline_usec = 20 * USEC_PER_SEC,
+            .is_document_expected = true};
+    ck_assert_int_eq(semaphore_lock_new(&of_lock, &world->store->base, &world->backend), 0);
+    ck_assert_int_eq(acquire(world, "m1"), LOCK_REFUSED);
+    ck_assert_msg(strstr(world->error, "set-max"), "%s", world->error);
+    ck_assert_int_eq(release(world, "m1"), LOCK_DONE);
+    ck_assert_int_eq(acquire(world, "m1"), LOCK_REFUSED);
+    ck_assert_uint_eq(world->store->n_swaps, 0);
+    fake_store_put(world->store, FREE);
+    ck_assert_int_eq(acquire(world, "m1"), LOCK_DONE);
+}
+END_TEST
+
+START_TEST(a_store_that_was_restored_is_not_taken_from)
+{
+    _cleanup_(world_freep) World *world = world_new(HELD_BY_OTHER, 0);
+    fake_store_put(world->store, HELD_BY_OTHER);
+    fake_store_put(world->store, HELD_BY_OTHER);
+    ck_assert_int_eq(acquire(world, "m1"), LOCK_FULL);
+    world->store->revision = 1;
     fake_store_put(world->store, FREE);
     ck_assert_int_eq(acquire(world, "m1"), LOCK_REFUSED);
     ck_assert_msg(strstr(world->error, "older"), "%s", world->error);
@@ -578,6 +615,8 @@ Suite *unit_suite(void)
     tcase_add_test(wrong, a_cancelled_write_is_taken_for_one_under_way);
     tcase_add_test(wrong, without_a_stray_write_nothing_is_written_in_vain);
     tcase_add_test(wrong, a_store_that_lost_its_data_is_not_taken_from);
+    tcase_add_test(wrong, a_document_that_was_seen_earlier_is_not_made_anew);
+    tcase_add_test(wrong, a_store_that_was_restored_is_not_taken_from);
     TCase *callers = unit_case(suite, "callers");
     tcase_add_test(callers, a_call_may_be_freed_where_it_ends);
     tcase_add_test(callers, a_call_can_be_cancelled_at_any_time);

@@ -45,6 +45,19 @@ START_TEST(test_what_is_written_is_read)
 }
 END_TEST
 
+START_TEST(test_a_semaphore_that_was_seen_is_known_by_its_place)
+{
+    _cleanup_close_ int root_fd = open_root();
+    const char *place = "etcd-v3 group - at http://a http://b";
+    ck_assert(!semaphore_seen_read(root_fd, place));
+    ck_assert_int_eq(semaphore_seen_write(root_fd, place, NULL), 0);
+    ck_assert(semaphore_seen_read(root_fd, place));
+    ck_assert(!semaphore_seen_read(root_fd, "etcd-v3 group - at http://a"));
+    put(root_fd, SEMAPHORE_SEEN_FILE, "PLACE\n");
+    ck_assert(!semaphore_seen_read(root_fd, place));
+}
+END_TEST
+
 START_TEST(test_nothing_under_way_is_no_file)
 {
     _cleanup_close_ int root_fd = open_root();
@@ -115,6 +128,7 @@ Suite *unit_suite(void)
     TCase *note = unit_case(suite, "note");
     tcase_add_test(note, test_what_is_written_is_read);
     tcase_add_test(note, test_nothing_under_way_is_no_file);
+    tcase_add_test(note, test_a_semaphore_that_was_seen_is_known_by_its_place);
     tcase_add_loop_test(note, test_damage_counts_as_held, 0, ELEMENTS(damaged));
     tcase_add_test(note, test_where_nothing_can_be_written);
     tcase_add_test(note, test_settled);
