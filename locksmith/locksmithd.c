@@ -7,7 +7,7 @@
 #include "common/log.h"
 #include "common/service-notify.h"
 #include "common/verbs.h"
-#include "locksmith/daemon/bus-link.h"
+#include "locksmith/daemon/watch/bus-link.h"
 #include "locksmith/daemon/daemon-bus.h"
 #include "locksmith/daemon/locksmith.h"
 

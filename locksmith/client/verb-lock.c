@@ -5,7 +5,7 @@
 #include "common/clock.h"
 #include "locksmith/client/ctl-verbs.h"
 #include "locksmith/client/lock-access.h"
-#include "locksmith/lock/semaphore.h"
+#include "locksmith/lock/semaphore/semaphore.h"
 
 /* lock and unlock: makes an id a holder, or no holder. To be so already is success. */
 

@@ -6,7 +6,7 @@
 #include "locksmith/client/ctl-verbs.h"
 #include "locksmith/client/daemon-proxy.h"
 #include "locksmith/client/lock-access.h"
-#include "locksmith/conditions/logind.h"
+#include "locksmith/conditions/logind/logind.h"
 
 /* reboot: takes the lock where this host takes one, then asks logind. Being a holder already is as
  * good. Whatever does not come to a reboot gives back the lock that was taken for it, but not one

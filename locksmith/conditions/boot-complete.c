@@ -15,8 +15,8 @@
 #include "common/clock.h"
 #include "common/error-text.h"
 #include "common/printable.h"
-#include "locksmith/conditions/bus-peer.h"
-#include "locksmith/conditions/bus-properties.h"
+#include "common/bus-peer.h"
+#include "common/bus-properties.h"
 
 #define UNIT BOOT_COMPLETE_UNIT
 #define SYSTEMD_NAME "org.freedesktop.systemd1"

@@ -11,7 +11,7 @@
 
 #include "common/cleanup.h"
 #include "common/error-text.h"
-#include "locksmith/daemon/reboot-facts.h"
+#include "locksmith/daemon/plan/reboot-facts.h"
 #include "locksmith/lock/lock-options.h"
 
 typedef struct LockKeeper LockKeeper;

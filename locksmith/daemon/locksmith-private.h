@@ -6,16 +6,16 @@
 #include "locksmith/conditions/coordinator.h"
 #include "locksmith/conditions/file-watch.h"
 #include "locksmith/conditions/hooks.h"
-#include "locksmith/conditions/logind.h"
+#include "locksmith/conditions/logind/logind.h"
 #include "locksmith/config/host-identity.h"
 #include "locksmith/config/locksmith-config.h"
 #include "locksmith/daemon/boot-release.h"
-#include "locksmith/daemon/clock-alarm.h"
-#include "locksmith/daemon/local-etcd.h"
+#include "locksmith/daemon/watch/clock-alarm.h"
+#include "locksmith/daemon/watch/local-etcd.h"
 #include "locksmith/daemon/lock-keeper.h"
 #include "locksmith/daemon/locksmith.h"
 #include "locksmith/daemon/reboot-note.h"
-#include "locksmith/daemon/update-signal.h"
+#include "locksmith/daemon/watch/update-signal.h"
 
 /* Looking again before a step that cannot be taken back. */
 typedef enum {

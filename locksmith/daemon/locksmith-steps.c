@@ -6,7 +6,7 @@
 #include "common/log.h"
 #include "common/printable.h"
 #include "common/random.h"
-#include "locksmith/conditions/login-warning.h"
+#include "locksmith/conditions/logind/login-warning.h"
 #include "locksmith/daemon/hook-words.h"
 #include "locksmith/daemon/locksmith-private.h"
 #include "locksmith/window/duration.h"

@@ -11,7 +11,7 @@
 
 #include "common/cleanup.h"
 #include "common/error-text.h"
-#include "locksmith/daemon/reboot-plan.h"
+#include "locksmith/daemon/plan/reboot-plan.h"
 
 typedef struct Locksmith Locksmith;
 

@@ -8,7 +8,7 @@
 #include "common/hex.h"
 #include "common/printable.h"
 #include "locksmith/lock/lock-options.h"
-#include "locksmith/lock/semaphore.h"
+#include "locksmith/lock/semaphore/semaphore.h"
 
 /* escaping */
 

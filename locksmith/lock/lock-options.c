@@ -6,7 +6,7 @@
 
 #include "common/http-url.h"
 #include "common/utf8.h"
-#include "locksmith/lock/fleet-lock.h"
+#include "locksmith/lock/fleet-lock/fleet-lock.h"
 #include "locksmith/lock/lock-key.h"
 
 static int check_endpoint(const char *endpoint, bool is_fleet_lock, bool has_user, ErrorText *error)

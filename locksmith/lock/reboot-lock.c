@@ -9,11 +9,11 @@
 
 #include "common/http-client.h"
 #include "common/random.h"
-#include "locksmith/lock/etcd-store.h"
-#include "locksmith/lock/fleet-lock.h"
+#include "locksmith/lock/etcd/etcd-store.h"
+#include "locksmith/lock/fleet-lock/fleet-lock.h"
 #include "locksmith/lock/lock-backend.h"
-#include "locksmith/lock/semaphore-lock.h"
-#include "locksmith/lock/semaphore.h"
+#include "locksmith/lock/semaphore/semaphore-lock.h"
+#include "locksmith/lock/semaphore/semaphore.h"
 #include "locksmith/lock/tls-files.h"
 
 #define USER_AGENT "locksmith/" FLIPSIDE_VERSION

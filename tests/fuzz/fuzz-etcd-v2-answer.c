@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include "locksmith/lock/etcd-v2-answer.h"
+#include "locksmith/lock/etcd/etcd-v2-answer.h"
 #include "tests/fuzz/fuzz.h"
 
 static void require(bool holds)

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "locksmith/lock/etcd-v3-answer.h"
-#include "locksmith/lock/etcd-v3-request.h"
-#include "locksmith/lock/line-splitter.h"
+#include "locksmith/lock/etcd/etcd-v3-answer.h"
+#include "locksmith/lock/etcd/etcd-v3-request.h"
+#include "locksmith/lock/etcd/line-splitter.h"
 #include "tests/fuzz/fuzz.h"
 
 #define MAX_LINE_BYTES 4096

@@ -8,7 +8,7 @@
 
 #include "common/cleanup.h"
 #include "common/printable.h"
-#include "locksmith/lock/fleet-answer.h"
+#include "locksmith/lock/fleet-lock/fleet-answer.h"
 #include "tests/fuzz/fuzz.h"
 
 static void require(bool holds)

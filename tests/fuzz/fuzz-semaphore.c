@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "locksmith/lock/semaphore.h"
+#include "locksmith/lock/semaphore/semaphore.h"
 #include "tests/fuzz/fuzz.h"
 
 static void require(bool holds)

@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "common/clock.h"
-#include "locksmith/lock/etcd-store.h"
+#include "locksmith/lock/etcd/etcd-store.h"
 
 typedef struct {
     sd_event *event;

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "common/clock.h"
-#include "tests/unit/conditions/private-bus.h"
+#include "tests/unit/private-bus.h"
 #include "tests/unit/unit.h"
 
 #define NAME "org.freedesktop.systemd1"

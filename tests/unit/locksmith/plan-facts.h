@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "common/clock.h"
-#include "locksmith/daemon/reboot-facts.h"
+#include "locksmith/daemon/plan/reboot-facts.h"
 
 #define NOW (UINT64_C(1795600000) * USEC_PER_SEC)
 #define UP (3 * USEC_PER_HOUR)

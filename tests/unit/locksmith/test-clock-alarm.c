@@ -3,7 +3,7 @@
 /* The machine's clock must not be set by a test: what Linux answers after such a step is put in the
  * place of read() and timerfd_settime(). That Linux does answer so is not tested. */
 
-#include "locksmith/daemon/clock-alarm.h"
+#include "locksmith/daemon/watch/clock-alarm.h"
 
 #include <errno.h>
 #include <stdbool.h>

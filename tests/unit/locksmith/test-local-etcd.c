@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "locksmith/daemon/local-etcd.h"
+#include "locksmith/daemon/watch/local-etcd.h"
 
 #include <netinet/in.h>
 #include <string.h>

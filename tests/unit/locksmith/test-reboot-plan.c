@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "locksmith/daemon/reboot-plan.h"
+#include "locksmith/daemon/plan/reboot-plan.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "locksmith/daemon/update-signal.h"
+#include "locksmith/daemon/watch/update-signal.h"
 
 #include "tests/unit/unit.h"
 
