@@ -2,7 +2,6 @@
 #include "common/error-text.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 
 #include "common/printable.h"
 
@@ -12,8 +11,7 @@ int error_say(ErrorText *error, int r, const char *format, ...)
         return r;
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(error->line, sizeof(error->line), format, arguments);
+    printable_vformat(error->line, sizeof(error->line), format, arguments);
     va_end(arguments);
-    printable_clean(error->line);
     return r;
 }

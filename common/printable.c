@@ -2,8 +2,8 @@
 #include "common/printable.h"
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* What no line should carry: controls, separators that begin a new line, marks that turn the
  * direction of writing, halves of pairs, and the non-characters, for which libsystemd refuses a
@@ -45,4 +45,16 @@ void printable_clean(char *text)
             *p = '?';
         p += n > 0 ? n : 1;
     }
+}
+
+void printable_copy(char *text, size_t n_bytes, const char *from)
+{
+    snprintf(text, n_bytes, "%s", from);
+    printable_clean(text);
+}
+
+void printable_vformat(char *text, size_t n_bytes, const char *format, va_list arguments)
+{
+    vsnprintf(text, n_bytes, format, arguments);
+    printable_clean(text);
 }

@@ -53,9 +53,6 @@ int ctl_open_root(const CtlOptions *options, ErrorText *error);
 int ctl_this_host(const CtlOptions *options, const char *configured_id, HostIdentity *ret_host,
         ErrorText *error);
 
-/* Connects to the bus at address, NULL: the system bus. *ret_bus is new. Errors: of sd-bus. */
-int ctl_connect_bus(const char *address, sd_bus **ret_bus);
-
 /* "2026-11-23 03:33:47 UTC", in local time. */
 typedef struct {
     char text[64];

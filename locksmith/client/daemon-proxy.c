@@ -4,6 +4,8 @@
 #include <string.h>
 #include <systemd/sd-bus.h>
 
+#include "common/bus-connect.h"
+#include "common/bus-properties.h"
 #include "common/clock.h"
 #include "common/printable.h"
 #include "locksmith/client/ctl-verbs.h"
@@ -11,16 +13,10 @@
 
 #define CALL_USEC (10 * USEC_PER_SEC)
 
-static void copy_text(const char *from, char *text, size_t n_bytes)
-{
-    snprintf(text, n_bytes, "%s", from);
-    printable_clean(text);
-}
-
 /* Returns 0 or CTL_NO_DAEMON, with error. */
 static int open_bus(const char *address, sd_bus **ret_bus, ErrorText *error)
 {
-    int r = ctl_connect_bus(address, ret_bus);
+    int r = bus_connect(address, ret_bus);
     if (r >= 0)
         return CTL_DONE;
     error_say(error, r, "cannot reach %s: %s", address ? address : "the system bus", strerror(-r));
@@ -95,8 +91,8 @@ static int read_conditions(sd_bus_message *reply, DaemonView *view)
         ConditionView *condition = &view->conditions[view->n_conditions++];
         condition->holds = holds;
         condition->change_usec = change_usec;
-        copy_text(name, condition->name, sizeof(condition->name));
-        copy_text(text, condition->text, sizeof(condition->text));
+        printable_copy(condition->name, sizeof(condition->name), name);
+        printable_copy(condition->text, sizeof(condition->text), text);
     }
     if (r >= 0)
         r = sd_bus_message_exit_container(reply);
@@ -104,8 +100,9 @@ static int read_conditions(sd_bus_message *reply, DaemonView *view)
 }
 
 /* Reads the value of one property that we know; others are skipped. */
-static int read_property(sd_bus_message *reply, const char *name, DaemonView *view)
+static int read_property(sd_bus_message *reply, const char *name, void *userdata)
 {
+    DaemonView *view = userdata;
     const struct {
         const char *name;
         char *text;
@@ -138,7 +135,7 @@ static int read_property(sd_bus_message *reply, const char *name, DaemonView *vi
         if (strcmp(name, texts[i].name) == 0) {
             int r = sd_bus_message_read(reply, "v", "s", &text);
             if (r >= 0)
-                copy_text(text, texts[i].text, texts[i].n_bytes);
+                printable_copy(texts[i].text, texts[i].n_bytes, text);
             return r;
         }
     for (size_t i = 0; i < ELEMENTS(times); i++)
@@ -149,20 +146,6 @@ static int read_property(sd_bus_message *reply, const char *name, DaemonView *vi
     return sd_bus_message_skip(reply, "v");
 }
 
-static int read_properties(sd_bus_message *reply, DaemonView *view)
-{
-    int r = sd_bus_message_enter_container(reply, 'a', "{sv}");
-    while (r >= 0 && (r = sd_bus_message_enter_container(reply, 'e', "sv")) > 0) {
-        const char *name;
-        r = sd_bus_message_read(reply, "s", &name);
-        if (r >= 0)
-            r = read_property(reply, name, view);
-        if (r >= 0)
-            r = sd_bus_message_exit_container(reply);
-    }
-    return r;
-}
-
 int daemon_proxy_view(const char *address, DaemonView *ret_view, ErrorText *error)
 {
     _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
@@ -170,8 +153,8 @@ int daemon_proxy_view(const char *address, DaemonView *ret_view, ErrorText *erro
     if (exit_code != CTL_DONE)
         return exit_code;
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
-    int r = sd_bus_message_new_method_call(bus, &call, LOCKSMITH_BUS_NAME, LOCKSMITH_BUS_PATH,
-            "org.freedesktop.DBus.Properties", "GetAll");
+    int r = sd_bus_message_new_method_call(
+            bus, &call, LOCKSMITH_BUS_NAME, LOCKSMITH_BUS_PATH, BUS_PROPERTIES, "GetAll");
     if (r >= 0)
         r = sd_bus_message_append(call, "s", LOCKSMITH_BUS_INTERFACE);
     if (r < 0)
@@ -180,7 +163,7 @@ int daemon_proxy_view(const char *address, DaemonView *ret_view, ErrorText *erro
     if (exit_code != CTL_DONE)
         return exit_code;
     DaemonView view = {};
-    r = read_properties(reply, &view);
+    r = bus_properties_read(reply, read_property, &view);
     if (r < 0)
         return say_failure(&SD_BUS_ERROR_NULL, r, error);
     *ret_view = view;

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/bus-connect.h"
 #include "common/clock.h"
 #include "locksmith/client/ctl-verbs.h"
 #include "locksmith/client/daemon-proxy.h"
@@ -132,7 +133,7 @@ static int wait_for_logind(Reboot *reboot, int r)
 
 static int open_logind(Reboot *reboot, const char *address)
 {
-    int r = ctl_connect_bus(address, &reboot->bus);
+    int r = bus_connect(address, &reboot->bus);
     if (r >= 0)
         r = sd_event_new(&reboot->event);
     if (r >= 0)

@@ -70,9 +70,8 @@ static void set_state(BootComplete *complete, BootCompleteState state, const cha
     ErrorText before = complete->text;
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(complete->text.line, sizeof(complete->text.line), format, arguments);
+    printable_vformat(complete->text.line, sizeof(complete->text.line), format, arguments);
     va_end(arguments);
-    printable_clean(complete->text.line);
     if (state == complete->state && strcmp(before.line, complete->text.line) == 0)
         return;
     complete->state = state;

@@ -73,9 +73,8 @@ static void set_state(BootGate *gate, BootGateState state, const char *format, .
     ErrorText before = gate->text;
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(gate->text.line, sizeof(gate->text.line), format, arguments);
+    printable_vformat(gate->text.line, sizeof(gate->text.line), format, arguments);
     va_end(arguments);
-    printable_clean(gate->text.line);
     if (state == gate->state && strcmp(before.line, gate->text.line) == 0)
         return;
     gate->state = state;

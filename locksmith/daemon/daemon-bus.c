@@ -115,8 +115,7 @@ static int append_conditions(sd_bus_message *message, const LocksmithStatus *sta
 static int append_text(sd_bus_message *message, const char *value)
 {
     char text[1024];
-    snprintf(text, sizeof(text), "%s", value);
-    printable_clean(text);
+    printable_copy(text, sizeof(text), value);
     return sd_bus_message_append(message, "s", text);
 }
 

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "common/bus-connect.h"
 #include "common/cleanup.h"
 #include "common/verbs.h"
 #include "tests/fake-logind/fake-host.h"
@@ -85,13 +86,7 @@ static int parse_options(int argc, char **argv)
 
 static int connect_bus(FakeHost *host)
 {
-    int r = sd_bus_new(&host->bus);
-    if (r >= 0)
-        r = sd_bus_set_address(host->bus, arg_bus);
-    if (r >= 0)
-        r = sd_bus_set_bus_client(host->bus, true);
-    if (r >= 0)
-        r = sd_bus_start(host->bus);
+    int r = bus_connect(arg_bus, &host->bus);
     if (r >= 0)
         r = sd_bus_attach_event(host->bus, host->event, SD_EVENT_PRIORITY_NORMAL);
     if (r >= 0)

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "common/bus-connect.h"
 #include "common/clock.h"
 #include "tests/unit/unit.h"
 
@@ -68,10 +69,7 @@ void private_bus_free(PrivateBus *bus)
 sd_bus *private_bus_connect(const PrivateBus *bus, sd_event *event)
 {
     sd_bus *connection;
-    ck_assert_int_ge(sd_bus_new(&connection), 0);
-    ck_assert_int_ge(sd_bus_set_address(connection, bus->address), 0);
-    ck_assert_int_ge(sd_bus_set_bus_client(connection, true), 0);
-    ck_assert_int_ge(sd_bus_start(connection), 0);
+    ck_assert_int_ge(bus_connect(bus->address, &connection), 0);
     ck_assert_int_ge(sd_bus_attach_event(connection, event, SD_EVENT_PRIORITY_NORMAL), 0);
     return connection;
 }

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "common/bus-connect.h"
+#include "common/bus-properties.h"
 #include "common/clock.h"
 #include "common/printable.h"
 #include "updater/client/client.h"
@@ -20,27 +22,13 @@ struct EngineProxy {
     EngineEnd end;
 };
 
-static void copy_text(const char *from, char *text, size_t n_bytes)
-{
-    snprintf(text, n_bytes, "%s", from);
-    printable_clean(text);
-}
-
 int engine_proxy_read_text(sd_bus_message *message, char *text, size_t n_bytes)
 {
     const char *value;
     int r = sd_bus_message_read(message, "s", &value);
     if (r > 0)
-        copy_text(value, text, n_bytes);
+        printable_copy(text, n_bytes, value);
     return r > 0 ? 0 : r < 0 ? r : -ENXIO;
-}
-
-static int connect_bus(sd_bus *bus, const char *address)
-{
-    int r = sd_bus_set_address(bus, address);
-    if (r >= 0)
-        r = sd_bus_set_bus_client(bus, true);
-    return r < 0 ? r : sd_bus_start(bus);
 }
 
 int engine_proxy_new(const char *address, EngineProxy **ret_proxy, ErrorText *error)
@@ -48,14 +36,7 @@ int engine_proxy_new(const char *address, EngineProxy **ret_proxy, ErrorText *er
     _cleanup_(engine_proxy_freep) EngineProxy *proxy = calloc(1, sizeof(*proxy));
     if (!proxy)
         return -ENOMEM;
-    int r;
-    if (address) {
-        r = sd_bus_new(&proxy->bus);
-        if (r >= 0)
-            r = connect_bus(proxy->bus, address);
-    } else {
-        r = sd_bus_open_system(&proxy->bus);
-    }
+    int r = bus_connect(address, &proxy->bus);
     if (r < 0)
         return error_say(error, r, "cannot reach %s: %s", address ? address : "the system bus",
                 strerror(-r));
@@ -142,8 +123,9 @@ int engine_proxy_call(EngineProxy *proxy, const char *method, uint64_t timeout_u
 }
 
 /* Reads the value of one property that we know; others are skipped. */
-static int read_property(sd_bus_message *reply, const char *name, EngineView *view)
+static int read_property(sd_bus_message *reply, const char *name, void *userdata)
 {
+    EngineView *view = userdata;
     const struct {
         const char *name;
         char *text;
@@ -174,7 +156,7 @@ static int read_property(sd_bus_message *reply, const char *name, EngineView *vi
         if (strcmp(name, texts[i].name) == 0) {
             int r = sd_bus_message_read(reply, "v", "s", &text);
             if (r >= 0)
-                copy_text(text, texts[i].text, texts[i].n_bytes);
+                printable_copy(texts[i].text, texts[i].n_bytes, text);
             return r;
         }
     for (size_t i = 0; i < ELEMENTS(counts); i++)
@@ -185,25 +167,11 @@ static int read_property(sd_bus_message *reply, const char *name, EngineView *vi
     return sd_bus_message_skip(reply, "v");
 }
 
-static int read_properties(sd_bus_message *reply, EngineView *view)
-{
-    int r = sd_bus_message_enter_container(reply, 'a', "{sv}");
-    while (r >= 0 && (r = sd_bus_message_enter_container(reply, 'e', "sv")) > 0) {
-        const char *name;
-        r = sd_bus_message_read(reply, "s", &name);
-        if (r >= 0)
-            r = read_property(reply, name, view);
-        if (r >= 0)
-            r = sd_bus_message_exit_container(reply);
-    }
-    return r;
-}
-
 int engine_proxy_view(EngineProxy *proxy, EngineView *ret_view, ErrorText *error)
 {
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
     int r = sd_bus_message_new_method_call(
-            proxy->bus, &call, BUS_NAME, BUS_PATH, "org.freedesktop.DBus.Properties", "GetAll");
+            proxy->bus, &call, BUS_NAME, BUS_PATH, BUS_PROPERTIES, "GetAll");
     if (r >= 0)
         r = sd_bus_message_append(call, "s", BUS_INTERFACE_FLIPSIDE);
     if (r < 0)
@@ -212,7 +180,7 @@ int engine_proxy_view(EngineProxy *proxy, EngineView *ret_view, ErrorText *error
     if (exit_code != CLIENT_DONE)
         return exit_code;
     EngineView view = {};
-    r = read_properties(reply, &view);
+    r = bus_properties_read(reply, read_property, &view);
     if (r < 0)
         return say_failure(&SD_BUS_ERROR_NULL, r, error);
     *ret_view = view;
@@ -234,9 +202,9 @@ static int read_slot(sd_bus_message *reply, EngineSlotView *ret_slot)
             .is_successful = successful,
             .is_running = running,
             .is_next = next};
-    copy_text(label, slot.label, sizeof(slot.label));
-    copy_text(version, slot.version, sizeof(slot.version));
-    copy_text(product, slot.product, sizeof(slot.product));
+    printable_copy(slot.label, sizeof(slot.label), label);
+    printable_copy(slot.version, sizeof(slot.version), version);
+    printable_copy(slot.product, sizeof(slot.product), product);
     *ret_slot = slot;
     return 1;
 }
@@ -306,7 +274,7 @@ int engine_proxy_listen(EngineProxy *proxy, ErrorText *error)
             BUS_INTERFACE_FLIPSIDE, "Finished", on_finished, proxy);
     if (r >= 0)
         r = sd_bus_match_signal(proxy->bus, &proxy->changed_slot, BUS_NAME, BUS_PATH,
-                "org.freedesktop.DBus.Properties", "PropertiesChanged", on_changed, proxy);
+                BUS_PROPERTIES, "PropertiesChanged", on_changed, proxy);
     if (r >= 0)
         r = sd_bus_add_match(proxy->bus, &proxy->owner_slot,
                 "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',"

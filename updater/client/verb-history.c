@@ -15,8 +15,7 @@
 static void print_cell(const char *text, int width)
 {
     char cell[600];
-    snprintf(cell, sizeof(cell), "%s", text[0] ? text : "-");
-    printable_clean(cell);
+    printable_copy(cell, sizeof(cell), text[0] ? text : "-");
     printf("%-*s ", width, cell);
 }
 
@@ -34,8 +33,7 @@ static void print_row(const HistoryEntry *entry)
     print_cell(entry->previous, 14);
     print_cell(entry->slot, 8);
     char text[600];
-    snprintf(text, sizeof(text), "%s", entry->text);
-    printable_clean(text);
+    printable_copy(text, sizeof(text), entry->text);
     if (entry->code != 0)
         printf("%s (error %u)\n", text, entry->code);
     else

@@ -45,38 +45,32 @@ static int read_from_daemon(const ClientOptions *options, Status *status, ErrorT
     return CLIENT_DONE;
 }
 
-static void copy_text(char *text, size_t n_bytes, const char *from)
-{
-    snprintf(text, n_bytes, "%s", from);
-    printable_clean(text);
-}
-
 static void read_config(const ClientOptions *options, EngineView *view)
 {
     ErrorText error = {};
     _cleanup_close_ int root_fd = client_open_root(options, &error);
     _cleanup_(config_freep) Config *config = NULL;
     if (root_fd < 0 || config_load(root_fd, &config, &error) < 0) {
-        copy_text(view->last_error, sizeof(view->last_error), error.line);
+        printable_copy(view->last_error, sizeof(view->last_error), error.line);
         return;
     }
-    copy_text(view->channel, sizeof(view->channel), config->group);
-    copy_text(view->server, sizeof(view->server),
+    printable_copy(view->channel, sizeof(view->channel), config->group);
+    printable_copy(view->server, sizeof(view->server),
             config->server ? http_url_show(config->server).text : "");
-    copy_text(view->product, sizeof(view->product), config->product);
-    copy_text(view->version, sizeof(view->version), config->version);
+    printable_copy(view->product, sizeof(view->product), config->product);
+    printable_copy(view->version, sizeof(view->version), config->version);
 }
 
 static void read_state(const EngineState *state, EngineView *view)
 {
     view->last_checked_usec = state->last_checked_usec;
     if (state->last_error[0]) {
-        copy_text(view->last_error, sizeof(view->last_error), state->last_error);
+        printable_copy(view->last_error, sizeof(view->last_error), state->last_error);
         view->last_error_code = state->last_error_code;
     }
     if (engine_state_waits(state)) {
-        copy_text(view->new_version, sizeof(view->new_version), state->pending.version);
-        copy_text(view->target_slot, sizeof(view->target_slot), state->pending.label);
+        printable_copy(view->new_version, sizeof(view->new_version), state->pending.version);
+        printable_copy(view->target_slot, sizeof(view->target_slot), state->pending.label);
     }
 }
 
@@ -112,19 +106,20 @@ static int read_slots(const ClientOptions *options, const EngineState *state, St
     for (size_t i = 0; i < n_slots; i++) {
         EngineSlotView *slot = &status->slots[i];
         const SlotContent *content = state ? engine_state_slot(state, slots[i].label) : NULL;
-        copy_text(slot->label, sizeof(slot->label), slots[i].label);
+        printable_copy(slot->label, sizeof(slot->label), slots[i].label);
         if (content || i == running)
-            copy_text(slot->version, sizeof(slot->version),
+            printable_copy(slot->version, sizeof(slot->version),
                     content ? content->version : status->view.version);
         if (content)
-            copy_text(slot->product, sizeof(slot->product), content->product);
+            printable_copy(slot->product, sizeof(slot->product), content->product);
         slot->priority = slots[i].priority;
         slot->tries = slots[i].tries;
         slot->is_successful = slots[i].successful;
         slot->is_running = i == running;
         slot->is_next = i == slot_disk_next(disk);
         if (i == running)
-            copy_text(status->view.running_slot, sizeof(status->view.running_slot), slot->label);
+            printable_copy(
+                    status->view.running_slot, sizeof(status->view.running_slot), slot->label);
     }
     status->n_slots = n_slots;
     return 0;

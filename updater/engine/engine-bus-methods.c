@@ -224,8 +224,7 @@ static int get_property(sd_bus *connection, const char *path, const char *interf
     for (size_t i = 0; i < ELEMENTS(texts); i++)
         if (strcmp(property, texts[i].name) == 0) {
             char text[ENGINE_SOURCE_BYTES];
-            snprintf(text, sizeof(text), "%s", texts[i].text);
-            printable_clean(text);
+            printable_copy(text, sizeof(text), texts[i].text);
             return sd_bus_message_append(reply, "s", text);
         }
     for (size_t i = 0; i < ELEMENTS(counts); i++)

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "common/bus-connect.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "updater/engine/bus-names.h"
@@ -119,28 +120,13 @@ static void on_finished(const EngineOutcome *outcome, void *userdata)
 const EngineObserver engine_bus_observer = {
         .on_status = on_status, .on_progress = on_progress, .on_finished = on_finished};
 
-static int connect_bus(sd_bus *bus, const char *address)
-{
-    int r = sd_bus_set_address(bus, address);
-    if (r >= 0)
-        r = sd_bus_set_bus_client(bus, true);
-    return r < 0 ? r : sd_bus_start(bus);
-}
-
 int engine_bus_new(sd_event *event, const char *address, EngineBus **ret_bus, ErrorText *error)
 {
     _cleanup_(engine_bus_freep) EngineBus *bus = calloc(1, sizeof(*bus));
     if (!bus)
         return -ENOMEM;
     bus->event = sd_event_ref(event);
-    int r;
-    if (address) {
-        r = sd_bus_new(&bus->bus);
-        if (r >= 0)
-            r = connect_bus(bus->bus, address);
-    } else {
-        r = sd_bus_open_system(&bus->bus);
-    }
+    int r = bus_connect(address, &bus->bus);
     if (r >= 0)
         r = sd_bus_attach_event(bus->bus, event, SD_EVENT_PRIORITY_NORMAL);
     if (r >= 0)

@@ -179,8 +179,7 @@ static void on_checked(OmahaExchange *exchange, const OmahaOutcome *outcome, voi
     engine->offer = response;
     if (response->verdict == OMAHA_UPDATE) {
         (void)download_policy_bind(&engine->state->policy, response);
-        snprintf(engine->new_version, sizeof(engine->new_version), "%s", response->version);
-        printable_clean(engine->new_version);
+        printable_copy(engine->new_version, sizeof(engine->new_version), response->version);
     }
     OfferContext context = {
             .running_version = engine->config->version,

@@ -63,8 +63,7 @@ static void put_word(Frame *frame, const char *word, size_t n_bytes)
 static void make_frame(Frame *frame, const char *text)
 {
     char clean[MAX_TEXT_BYTES];
-    snprintf(clean, sizeof(clean), "%s", text);
-    printable_clean(clean);
+    printable_copy(clean, sizeof(clean), text);
     frame->n_bytes = frame->n_columns = 0;
     put_string(frame, "\r\n\a\aBroadcast message from locksmithd:\r\n\r\n");
     for (const char *at = clean + strspn(clean, " "); *at; at += strspn(at, " ")) {

@@ -52,9 +52,8 @@ _printf_(3, 4) static void say(RebootCondition *condition, bool holds, const cha
 {
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(condition->text, sizeof(condition->text), format, arguments);
+    printable_vformat(condition->text, sizeof(condition->text), format, arguments);
     va_end(arguments);
-    printable_clean(condition->text);
     condition->holds = holds;
 }
 

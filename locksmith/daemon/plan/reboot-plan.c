@@ -63,9 +63,8 @@ _printf_(4, 5) static void decide(
 {
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(plan->text, sizeof(plan->text), format, arguments);
+    printable_vformat(plan->text, sizeof(plan->text), format, arguments);
     va_end(arguments);
-    printable_clean(plan->text);
     plan->step = step;
     plan->state = state;
 }

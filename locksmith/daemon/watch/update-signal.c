@@ -37,8 +37,7 @@ UpdateState update_signal_understand(
 {
     bool waits = strcmp(operation, BUS_STATUS_NEED_REBOOT) == 0;
     bool is_given = waits && strcmp(version, UNKNOWN_VERSION) != 0;
-    snprintf(ret_version, n_bytes, "%s", is_given ? version : "");
-    printable_clean(ret_version);
+    printable_copy(ret_version, n_bytes, is_given ? version : "");
     return waits ? UPDATE_WAITS : UPDATE_NONE;
 }
 

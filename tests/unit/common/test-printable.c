@@ -37,10 +37,21 @@ START_TEST(only_printable_utf8_is_left)
 }
 END_TEST
 
+START_TEST(what_does_not_fit_is_cut_and_clean)
+{
+    char text[6];
+    printable_copy(text, sizeof(text), "new\nline");
+    ck_assert_str_eq(text, "new?l");
+    printable_copy(text, sizeof(text), "four\xc3\xbc"); /* cut inside of a sequence */
+    ck_assert_str_eq(text, "four?");
+}
+END_TEST
+
 Suite *unit_suite(void)
 {
     Suite *suite = suite_create("printable");
     TCase *tcase = unit_case(suite, "printable");
     tcase_add_loop_test(tcase, only_printable_utf8_is_left, 0, sizeof(cases) / sizeof(cases[0]));
+    tcase_add_test(tcase, what_does_not_fit_is_cut_and_clean);
     return suite;
 }

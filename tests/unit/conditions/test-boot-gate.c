@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/bus-properties.h"
 #include "common/clock.h"
 #include "tests/unit/private-bus.h"
 #include "tests/unit/unit.h"
@@ -56,7 +57,7 @@ static int on_call(sd_bus_message *call, void *userdata, sd_bus_error *error)
             return sd_bus_reply_method_errorf(call, fake.load_error, "it does not load");
         return sd_bus_reply_method_return(call, "o", UNIT_PATH);
     }
-    if (sd_bus_message_is_method_call(call, "org.freedesktop.DBus.Properties", "GetAll")) {
+    if (sd_bus_message_is_method_call(call, BUS_PROPERTIES, "GetAll")) {
         ck_assert_str_eq(sd_bus_message_get_path(call), UNIT_PATH);
         return answer_properties(call);
     }
@@ -147,8 +148,8 @@ static void emit_job_removed(const char *unit, const char *result)
 static void emit_unit_changed(sd_bus *from, const char *to)
 {
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *signal = NULL;
-    ck_assert_int_ge(sd_bus_message_new_signal(from, &signal, UNIT_PATH,
-                             "org.freedesktop.DBus.Properties", "PropertiesChanged"),
+    ck_assert_int_ge(sd_bus_message_new_signal(
+                             from, &signal, UNIT_PATH, BUS_PROPERTIES, "PropertiesChanged"),
             0);
     ck_assert_int_ge(sd_bus_message_append(signal, "sa{sv}as", "org.freedesktop.systemd1.Unit", 1,
                              "ActiveState", "s", "active", 0),

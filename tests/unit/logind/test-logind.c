@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/bus-properties.h"
 #include "common/clock.h"
 #include "locksmith/conditions/logind/logind-facts.h"
 #include "tests/unit/private-bus.h"
@@ -132,7 +133,7 @@ static int on_call(sd_bus_message *call, void *userdata, sd_bus_error *error)
         fake.n_lists++;
         return answer(call, fake.list, answer_sessions);
     }
-    if (sd_bus_message_is_method_call(call, "org.freedesktop.DBus.Properties", "GetAll")) {
+    if (sd_bus_message_is_method_call(call, BUS_PROPERTIES, "GetAll")) {
         const char *path = sd_bus_message_get_path(call);
         size_t i = (size_t)atoi(strrchr(path, '_') + 1);
         if (fake.gone && strcmp(fake.gone, fake.sessions[i].id) == 0)
@@ -260,8 +261,8 @@ static void emit_session(sd_bus *from, const char *to, const char *member)
 static void emit_properties(const char *interface, const char *changed, const char *invalidated)
 {
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *signal = NULL;
-    ck_assert_int_ge(sd_bus_message_new_signal(fake.bus, &signal, LOGIND_PATH,
-                             "org.freedesktop.DBus.Properties", "PropertiesChanged"),
+    ck_assert_int_ge(sd_bus_message_new_signal(
+                             fake.bus, &signal, LOGIND_PATH, BUS_PROPERTIES, "PropertiesChanged"),
             0);
     ck_assert_int_ge(sd_bus_message_append(signal, "s", interface), 0);
     ck_assert_int_ge(changed ? sd_bus_message_append(
