@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "common/json-bound.h"
+
 /* errors */
 
 #define HINT_LOGIN                                                                                \
@@ -113,10 +115,16 @@ static bool add_nodes(const json_t *node, unsigned depth, EtcdV2Answer *answer)
     return true;
 }
 
+static json_t *load(const char *text, size_t n_bytes)
+{
+    return json_bound_holds(text, n_bytes, ETCD_MAX_JSON_MARKS) ? json_loadb(text, n_bytes, 0, NULL)
+                                                                : NULL;
+}
+
 EtcdVerdict etcd_v2_read_answer(unsigned status, const char *body, size_t n_bytes,
         EtcdV2Answer *ret_answer, ErrorText *error)
 {
-    _cleanup_(json_decrefp) json_t *root = json_loadb(body, n_bytes, 0, NULL);
+    _cleanup_(json_decrefp) json_t *root = load(body, n_bytes);
     const json_t *code = json_object_get(root, "errorCode");
     if (!json_is_object(root))
         return judge_plain(status, error);
@@ -151,7 +159,7 @@ EtcdNews etcd_v2_read_news(
         const char *line, size_t n_bytes, uint64_t *ret_revision, ErrorText *error)
 {
     _cleanup_(etcd_v2_answer_done) EtcdV2Answer answer = {.nodes = NULL};
-    _cleanup_(json_decrefp) json_t *root = json_loadb(line, n_bytes, 0, NULL);
+    _cleanup_(json_decrefp) json_t *root = load(line, n_bytes);
     const char *action = json_string_value(json_object_get(root, "action"));
     if (etcd_v2_read_answer(200, line, n_bytes, &answer, error) != ETCD_DONE)
         return ETCD_NEWS_ENDED;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "common/hex.h"
+#include "common/json-bound.h"
 #include "locksmith/lock/etcd/etcd-v3-request.h"
 
 /* values */
@@ -164,7 +165,8 @@ static EtcdVerdict judge_plain(unsigned status, const char *body, size_t n_bytes
 
 static json_t *load(const char *text, size_t n_bytes)
 {
-    return json_loadb(text, n_bytes, 0, NULL);
+    return json_bound_holds(text, n_bytes, ETCD_MAX_JSON_MARKS) ? json_loadb(text, n_bytes, 0, NULL)
+                                                                : NULL;
 }
 
 static bool read_pair(const json_t *kv, EtcdV3Pair *pair)

@@ -3,6 +3,9 @@
 
 /* What is heard from one member of an etcd cluster, of either API. */
 
+/* json-bound.h: twice what the largest answer has that we take, 20,000 keys. */
+#define ETCD_MAX_JSON_MARKS (300 * 1000)
+
 /* What an answer means for the request: what etcd-session.c does next hangs on it. */
 typedef enum {
     ETCD_DONE,      /* it is the answer; the one who asked reads on */

@@ -9,9 +9,12 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "common/json-bound.h"
 #include "common/printable.h"
 #include "common/utf8.h"
 #include "locksmith/lock/lock-options.h"
+
+#define MAX_JSON_MARKS (2 * SEMAPHORE_MAX_HOLDERS)
 
 struct Semaphore {
     int64_t max;
@@ -94,6 +97,10 @@ static int load_object(const char *text, size_t n_bytes, json_t **ret_json, Erro
     if (n_bytes > SEMAPHORE_MAX_BYTES)
         return error_say(
                 error, -EINVAL, "the lock's document has more than %d bytes", SEMAPHORE_MAX_BYTES);
+    if (!json_bound_holds(text, n_bytes, MAX_JSON_MARKS))
+        return error_say(error, -EINVAL,
+                "the lock's document has more than %d values: look at the store's key",
+                MAX_JSON_MARKS);
     json_t *json = json_loadb(text, n_bytes, 0, &reason);
     if (!json && json_error_code(&reason) == json_error_out_of_memory)
         return -ENOMEM;

@@ -176,6 +176,26 @@ START_TEST(news_are_read)
 }
 END_TEST
 
+START_TEST(an_answer_of_too_many_values_is_refused)
+{
+    enum { N = 1000 * 1000 };
+    ErrorText error = {0};
+    uint64_t revision = 0;
+    EtcdV2Answer answer = {.nodes = NULL};
+    char *text = malloc(3 * N + 200);
+    char *end = stpcpy(text,
+            "{\"action\":\"set\",\"node\":{\"key\":\"/a\",\"value\":\"\",\"modifiedIndex\":1},"
+            "\"future\":[");
+    for (int i = 0; i < N; i++)
+        end = stpcpy(end, "{},");
+    end = stpcpy(end, "{}]}");
+    size_t n_bytes = (size_t)(end - text);
+    ck_assert_int_eq(etcd_v2_read_answer(200, text, n_bytes, &answer, &error), ETCD_UNCLEAR);
+    ck_assert_int_eq(etcd_v2_read_news(text, n_bytes, &revision, &error), ETCD_NEWS_ENDED);
+    free(text);
+}
+END_TEST
+
 Suite *unit_suite(void)
 {
     Suite *suite = suite_create("etcd-v2-answer");
@@ -186,5 +206,6 @@ Suite *unit_suite(void)
     tcase_add_loop_test(tcase, some_errors_are_answers, 0, ELEMENTS(outcomes));
     tcase_add_loop_test(tcase, an_error_is_told_apart, 0, ELEMENTS(errors));
     tcase_add_loop_test(tcase, news_are_read, 0, ELEMENTS(news));
+    tcase_add_test(tcase, an_answer_of_too_many_values_is_refused);
     return suite;
 }

@@ -250,6 +250,30 @@ START_TEST(news_are_read)
 }
 END_TEST
 
+/* As a server would have it that wants our memory: valid, and for its size worth a hundred times as
+ * much. */
+START_TEST(an_answer_of_too_many_values_is_refused)
+{
+    enum { N = 1000 * 1000 };
+    ErrorText error = {0};
+    uint64_t revision = 0;
+    EtcdV3Answer answer = {0};
+    char *text = malloc(3 * N + 200);
+    char *end = stpcpy(text, "{" HEADER ",\"future\":[");
+    for (int i = 0; i < N; i++)
+        end = stpcpy(end, "{},");
+    end = stpcpy(end, "{}]}");
+    size_t n_bytes = (size_t)(end - text);
+    ck_assert_int_eq(etcd_v3_read_answer(200, text, n_bytes, &answer, &error), ETCD_UNCLEAR);
+    ck_assert_int_eq(etcd_v3_read_login(200, text, n_bytes, &answer, &error), ETCD_UNCLEAR);
+    memcpy(text, "{\"result\":{\"events\":[{}],", 26);
+    memset(text + 26, ' ', sizeof("{" HEADER ",") - 27);
+    memcpy(end, "}", 2);
+    ck_assert_int_eq(etcd_v3_read_news(text, n_bytes + 1, &revision, &error), ETCD_NEWS_ENDED);
+    free(text);
+}
+END_TEST
+
 Suite *unit_suite(void)
 {
     Suite *suite = suite_create("etcd-v3-answer");
@@ -262,5 +286,6 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, a_cluster_without_users_needs_no_token);
     tcase_add_loop_test(tcase, an_error_is_told_apart, 0, ELEMENTS(errors));
     tcase_add_loop_test(tcase, news_are_read, 0, ELEMENTS(news));
+    tcase_add_test(tcase, an_answer_of_too_many_values_is_refused);
     return suite;
 }

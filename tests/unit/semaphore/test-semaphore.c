@@ -251,6 +251,13 @@ START_TEST(documents_beyond_the_bounds_are_refused)
     end = stpcpy(end, "]}");
     ck_assert_int_eq(semaphore_parse(text, (size_t)(end - text), &semaphore, &error), -EINVAL);
     ck_assert_ptr_nonnull(strstr(error.line, "holders"));
+
+    end = stpcpy(text, "{\"semaphore\":1,\"max\":1,\"holders\":null,\"future\":[{}");
+    for (int i = 0; i < 100 * 1000; i++)
+        end = stpcpy(end, ",{}");
+    end = stpcpy(end, "]}");
+    ck_assert_int_eq(semaphore_parse(text, (size_t)(end - text), &semaphore, &error), -EINVAL);
+    ck_assert_ptr_nonnull(strstr(error.line, "values"));
     free(text);
 }
 END_TEST
