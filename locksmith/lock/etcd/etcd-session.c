@@ -13,6 +13,7 @@
 #include "locksmith/lock/tls-files.h"
 
 #define MAX_BODY_BYTES (16 * 1024 * 1024)
+#define MAX_STREAM_BYTES (64 * 1024 * 1024) /* dozens of the largest document, then anew */
 
 /* endpoints */
 
@@ -156,6 +157,7 @@ int etcd_session_stream(EtcdSession *session, const EtcdRequest *request, uint64
             .connect_timeout_usec = session->times.connect_usec,
             .stall_timeout_usec = 2 * total_usec, /* silence is how it should be */
             .total_timeout_usec = total_usec,
+            .max_body_bytes = MAX_STREAM_BYTES,
     };
     return send_request(
             session, session->current, request, &limits, handlers, userdata, ret_request);

@@ -198,6 +198,7 @@ static void on_look_done(
     }
     take_revision(watch, watch->looked);
     watch->next = MAX(watch->next, watch->first_next);
+    watch->first_next = 0; /* of one wait: who said so may have lied */
     wait_for_news(watch);
 }
 

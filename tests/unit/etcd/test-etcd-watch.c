@@ -175,6 +175,40 @@ START_TEST(a_compacted_revision_is_begun_after)
 }
 END_TEST
 
+/* A member that lies about it makes one wait useless, and not all to come. */
+START_TEST(a_compacted_revision_counts_for_one_wait)
+{
+    ScriptReply replies[] = {LOOK("5"),
+            {.text = STREAM "{\"result\":{" HEADER
+                            ",\"canceled\":true,\"compact_revision\":\"9223372036854775807\"}}\n",
+                    .then = SCRIPT_CLOSE},
+            LOOK("5"), {.text = STREAM CREATED, .then = SCRIPT_CLOSE}, LOOK("5"),
+            {.text = STREAM CREATED EVENT("12"), .then = SCRIPT_HANG}, {NULL}};
+    _cleanup_(world_done) World world;
+    world_init(&world, LOCK_STORE_ETCD_V3, replies, NULL, 5);
+    await_change(&world);
+    ck_assert_ptr_null(strstr(etcd_rig_request(&world.rig, 0, 5), "922337203685477580"));
+}
+END_TEST
+
+/* Blank lines are no news, and no reason to read them for ever. */
+START_TEST(a_flood_ends_the_wait)
+{
+    enum { N_BYTES = 66 * 1024 * 1024 };
+    char *flood = malloc(N_BYTES + 1);
+    memset(stpcpy(flood, STREAM), '\n', N_BYTES - strlen(STREAM));
+    flood[N_BYTES] = '\0';
+    ScriptReply first[] = {LOOK("5"), {.text = flood, .then = SCRIPT_HANG}, {NULL}};
+    ScriptReply second[] = {LOOK("9"), {.text = STREAM CREATED, .then = SCRIPT_HANG}, {NULL}};
+    {
+        _cleanup_(world_done) World world;
+        world_init(&world, LOCK_STORE_ETCD_V3, first, second, 5);
+        await_change(&world); /* the second one's look saw it */
+    }
+    free(flood);
+}
+END_TEST
+
 START_TEST(no_answer_whatever_makes_it_busy)
 {
     enum { N = 12 };
@@ -254,6 +288,8 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, a_watch_may_be_freed_where_it_calls);
     tcase_add_loop_test(tcase, another_member_is_asked_after_a_failure, 0, ELEMENTS(endings));
     tcase_add_test(tcase, a_compacted_revision_is_begun_after);
+    tcase_add_test(tcase, a_compacted_revision_counts_for_one_wait);
+    tcase_add_test(tcase, a_flood_ends_the_wait);
     tcase_add_test(tcase, no_answer_whatever_makes_it_busy);
     tcase_add_test(tcase, v2_waits_after_what_it_saw);
     tcase_add_test(tcase, v2_begins_anew_where_history_is_forgotten);
