@@ -56,7 +56,7 @@ int ctl_options_read(int argc, char **argv, const char *const *environment, CtlO
             {"etcd-certfile", FLAG_TEXT, &options.cert_file},
             {"etcd-keyfile", FLAG_TEXT, &options.key_file},
             {"etcd-username", FLAG_TEXT, &options.user},
-            {"etcd-password", FLAG_TEXT, &options.password},
+            {"etcd-password", FLAG_SECRET, &options.password_text},
             {"bus", FLAG_TEXT, &options.bus},
             {"root", FLAG_TEXT, &options.root},
             {"machine-id", FLAG_TEXT, &options.machine_id},
@@ -69,19 +69,23 @@ int ctl_options_read(int argc, char **argv, const char *const *environment, CtlO
     int n_left = go_flags_parse(flags, FLAGS_FIRST, argc, argv, error);
     if (n_left < 0)
         return n_left;
+    options.password = options.password_text;
     int r = read_environment(&options, environment, error);
     if (r < 0)
         return r;
     options.is_debug = options.is_debug || look_up(environment, PREFIX "DEBUG");
     *ret_options = options;
-    options.endpoints_text = NULL;
+    options.endpoints_text = options.password_text = NULL;
     return n_left;
 }
 
 void ctl_options_done(CtlOptions *options)
 {
+    if (options->password_text)
+        explicit_bzero(options->password_text, strlen(options->password_text));
+    free(options->password_text);
     free(options->endpoints_text);
-    options->endpoints_text = NULL;
+    options->endpoints_text = options->password_text = NULL;
 }
 
 bool ctl_options_name_a_lock(const CtlOptions *options)

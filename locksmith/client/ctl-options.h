@@ -28,11 +28,13 @@ typedef struct {
     bool asks_version;
 
     char *endpoints_text; /* owns endpoints that came from the environment */
+    char *password_text;  /* owns a password that came from the command line */
 } CtlOptions;
 
 /* Reads argv[0..argc), which has no program name in front, and environment (as environ, borrowed
- * like argv for the options' life; an empty value counts as none, as in Go). *ret_options is to be
- * released with ctl_options_done. Returns how many arguments are left; they begin at argv[0].
+ * like argv for the options' life; an empty value counts as none, as in Go). A password is wiped
+ * out of argv's strings. *ret_options is to be released with ctl_options_done. Returns how many
+ * arguments are left; they begin at argv[0].
  * Errors: as go_flags_parse; -EINVAL with `error` for a store that there is not; -ENOMEM. */
 int ctl_options_read(int argc, char **argv, const char *const *environment, CtlOptions *ret_options,
         ErrorText *error);

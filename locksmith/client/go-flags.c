@@ -34,6 +34,18 @@ static int set_bool(const char *name, const char *text, bool *ret_value, ErrorTe
     return error_say(error, -EINVAL, "-%s is true or false, not '%s'", name, text);
 }
 
+/* Everybody can read a process's command line, so a secret does not stay there. */
+static int take_secret(char **target, char *value)
+{
+    char *copy = strdup(value);
+    if (!copy)
+        return -ENOMEM;
+    explicit_bzero(value, strlen(value));
+    free(*target);
+    *target = copy;
+    return 0;
+}
+
 static int set_flag(const GoFlag *flag, char *value, ErrorText *error)
 {
     switch (flag->kind) {
@@ -42,6 +54,8 @@ static int set_flag(const GoFlag *flag, char *value, ErrorText *error)
     case FLAG_TEXT:
         *(const char **)flag->target = value;
         return 0;
+    case FLAG_SECRET:
+        return take_secret(flag->target, value);
     case FLAG_LIST: {
         int r = flag_list_add(flag->target, value);
         return r < 0 ? error_say(error, r, "-%s takes at most %d values", flag->name, FLAG_LIST_MAX)

@@ -12,6 +12,8 @@
 typedef enum {
     FLAG_BOOL, /* bool *: `-name`, or `-name=true|false|1|0|t|f` */
     FLAG_TEXT, /* const char **: the last one counts */
+    /* char **, new or NULL: the last one counts; wiped out of argv, where everybody can read it */
+    FLAG_SECRET,
     FLAG_LIST, /* FlagList *: each adds, a comma list several; empty ones are left out */
 } GoFlagKind;
 
@@ -36,7 +38,8 @@ typedef enum {
 /* Reads argv[0..argc), which has no program or verb in front. flags end with a NULL name. Values
  * stay inside argv, where comma lists are cut into pieces; what is no flag moves to its front.
  * Returns how many those are. Errors: -EINVAL with `error`: a flag that there is not, without its
- * value, with one that will not do; -E2BIG with `error`: more than FLAG_LIST_MAX in a list. */
+ * value, with one that will not do; -E2BIG with `error`: more than FLAG_LIST_MAX in a list;
+ * -ENOMEM. */
 int go_flags_parse(const GoFlag *flags, GoFlagOrder order, int argc, char **argv, ErrorText *error);
 
 /* Adds the pieces of text, which is cut into them and outlives the list. Errors: -E2BIG. */

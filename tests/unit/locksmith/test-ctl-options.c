@@ -67,6 +67,22 @@ START_TEST(the_command_line_goes_before_it)
 }
 END_TEST
 
+/* Everybody can read the command line of a process. */
+START_TEST(the_password_is_wiped_from_the_command_line)
+{
+    _cleanup_(ctl_options_done) CtlOptions options;
+    ErrorText error = {};
+    char *joined = strdupa("--etcd-password=secret"), *flag = strdupa("-etcd-password"),
+         *apart = strdupa("other");
+    char *argv[] = {joined, flag, apart, strdupa("status")};
+    ck_assert_int_eq(ctl_options_read(4, argv, environment, &options, &error), 1);
+    ck_assert_str_eq(options.password, "other");
+    ck_assert_str_eq(joined, "--etcd-password=");
+    ck_assert_str_eq(joined + strlen("--etcd-password=s"), "");
+    ck_assert_str_eq(apart, "");
+}
+END_TEST
+
 START_TEST(without_both_nothing_is_said)
 {
     _cleanup_(ctl_options_done) CtlOptions options;
@@ -100,6 +116,7 @@ Suite *unit_suite(void)
     TCase *tests = unit_case(suite, "all");
     tcase_add_test(tests, the_environment_is_read);
     tcase_add_test(tests, the_command_line_goes_before_it);
+    tcase_add_test(tests, the_password_is_wiped_from_the_command_line);
     tcase_add_test(tests, without_both_nothing_is_said);
     tcase_add_test(tests, what_is_wrong_is_named);
     return suite;
