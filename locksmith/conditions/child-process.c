@@ -83,11 +83,13 @@ static bool is_assigned(const char *const *list, const char *assignment)
     return false;
 }
 
-/* What systemd means for us alone (sd_notify(3), sd_listen_fds(3), systemd.exec(5)). */
+/* What systemd means for us alone (sd_notify(3), sd_listen_fds(3), systemd.exec(5)), and our
+ * configuration's secret: what a program prints of its environment is logged. */
 static bool is_ours_alone(const char *assignment)
 {
-    static const char *const names[] = {"NOTIFY_SOCKET=", "WATCHDOG_USEC=", "WATCHDOG_PID=",
-            "LISTEN_FDS=", "LISTEN_PID=", "LISTEN_FDNAMES=", "JOURNAL_STREAM="};
+    static const char *const names[] = {
+            "NOTIFY_SOCKET=", "WATCHDOG_USEC=", "WATCHDOG_PID=", "LISTEN_FDS=", "LISTEN_PID=",
+            "LISTEN_FDNAMES=", "JOURNAL_STREAM=", "LOCKSMITHD_ETCD_PASSWORD="};
     for (size_t i = 0; i < ELEMENTS(names); i++)
         if (strncmp(assignment, names[i], strlen(names[i])) == 0)
             return true;

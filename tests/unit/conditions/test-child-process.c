@@ -141,10 +141,11 @@ START_TEST(starts_clean)
     int leaked = open("/dev/null", O_RDONLY); /* without O_CLOEXEC */
     ck_assert_int_ge(leaked, 0);
     setenv("NOTIFY_SOCKET", "/x", 1);
+    setenv("LOCKSMITHD_ETCD_PASSWORD", "secret", 1);
     setenv("GIVEN", "old", 1);
     setenv("KEPT", "kept", 1);
-    start("grep -E '^Sig(Blk|Ign)' /proc/self/status | tr -d '\\t'; echo $NOTIFY_SOCKET:$GIVEN:"
-          "$KEPT:$(pwd); readlink /proc/self/fd/0; ls /proc/self/fd | wc -l; ps -o pid=,pgid=,sid= "
+    start("grep -E '^Sig(Blk|Ign)' /proc/self/status | tr -d '\\t'; echo "
+          "$NOTIFY_SOCKET$LOCKSMITHD_ETCD_PASSWORD:$GIVEN:$KEPT:$(pwd); readlink /proc/self/fd/0; ls /proc/self/fd | wc -l; ps -o pid=,pgid=,sid= "
           "$$ 2>/dev/null | awk '{print ($1 == $2 && $2 == $3)}'",
             20 * USEC_PER_SEC);
     await_end();
