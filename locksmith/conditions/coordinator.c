@@ -5,6 +5,9 @@
  * name a file that is not locked. Whoever opened the old file before the rename gets its lock when
  * we close it; a taker therefore looks whether what it locked is still what the path names.
  *
+ * Who may read a file may take its lock: 0600, or any user could wait for it until our next start
+ * and keep us from ever coming back.
+ *
  * Nothing is synced: /run does not outlive the boot. */
 
 #include "locksmith/conditions/coordinator.h"
@@ -21,6 +24,7 @@
 #define FOLDER "run/update-engine"
 #define NAME "coordinator.conf"
 #define TEMPORARY ".coordinator.conf.new"
+#define MODE 0600
 #define MAX_TRIES 16
 
 struct Coordinator {
@@ -73,7 +77,7 @@ static int take_lock(int folder_fd)
 {
     for (int i = 0; i < MAX_TRIES; i++) {
         _cleanup_close_ int fd = openat(
-                folder_fd, NAME, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
+                folder_fd, NAME, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, MODE);
         if (fd < 0)
             return -errno;
         if (flock(fd, LOCK_EX | LOCK_NB) < 0)
@@ -89,10 +93,10 @@ static int write_locked(int folder_fd, const char *strategy, CoordinatorState st
     if (unlinkat(folder_fd, TEMPORARY, 0) < 0 && errno != ENOENT)
         return -errno;
     _cleanup_close_ int fd = openat(
-            folder_fd, TEMPORARY, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+            folder_fd, TEMPORARY, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, MODE);
     if (fd < 0)
         return -errno;
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0 || fchmod(fd, 0644) < 0)
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0 || fchmod(fd, MODE) < 0)
         return -errno;
 
     _cleanup_free_ char *text = NULL;

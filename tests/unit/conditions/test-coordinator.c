@@ -68,10 +68,31 @@ START_TEST(writes_every_state_as_go_locksmith_does)
 
     struct stat st;
     ck_assert_int_eq(fstatat(root_fd, COORDINATOR_FILE, &st, 0), 0);
-    ck_assert_uint_eq(st.st_mode & 07777, 0644);
+    ck_assert_uint_eq(st.st_mode & 07777, 0600);
     ck_assert_int_eq(fstatat(root_fd, "run/update-engine", &st, 0), 0);
     ck_assert_uint_eq(st.st_mode & 07777, 0755);
     umask(mask);
+}
+END_TEST
+
+/* Or anybody could keep the daemon from coming back. */
+START_TEST(nobody_else_can_take_the_lock)
+{
+    _cleanup_(coordinator_freep) Coordinator *coordinator = NULL;
+    ErrorText error = {""};
+    mode_t mask = umask(0);
+    ck_assert_int_eq(fchmod(root_fd, 0755), 0);
+    ck_assert_int_eq(coordinator_new(root_fd, "reboot", &coordinator, &error), 0);
+    ck_assert_int_eq(coordinator_set(coordinator, "reboot", COORDINATOR_RUNNING, &error), 0);
+    umask(mask);
+    if (geteuid() != 0)
+        unit_skip("only root can be somebody else");
+    ck_assert_int_eq(seteuid(65534), 0);
+    int fd = openat(root_fd, COORDINATOR_FILE, O_RDONLY | O_CLOEXEC);
+    int failure = errno;
+    ck_assert_int_eq(seteuid(0), 0);
+    ck_assert_int_eq(fd, -1);
+    ck_assert_int_eq(failure, EACCES);
 }
 END_TEST
 
@@ -157,6 +178,7 @@ Suite *unit_suite(void)
     TCase *tcase = unit_case(suite, "file and lock");
     tcase_add_checked_fixture(tcase, open_root, close_root);
     tcase_add_test(tcase, writes_every_state_as_go_locksmith_does);
+    tcase_add_test(tcase, nobody_else_can_take_the_lock);
     tcase_add_test(tcase, refuses_a_second_coordinator);
     tcase_add_test(tcase, is_refused_by_another_tools_lock);
     tcase_add_test(tcase, writes_nothing_when_nothing_is_different);
