@@ -139,6 +139,9 @@ int locksmith_load(Locksmith *locksmith, ErrorText *error)
     locksmith_config_free(locksmith->config);
     locksmith->calendar = TAKE_PTR(calendar);
     locksmith->config = TAKE_PTR(config);
+    if (probe && lock_options_are_open(&locksmith->config->lock))
+        log_warning("user and password for the lock's server go over the network as anybody can "
+                    "read them: write https:// in LOCKSMITHD_ENDPOINT");
     if (locksmith->config->strategy == STRATEGY_OFF)
         coordinator_free(TAKE_PTR(locksmith->coordinator));
     locksmith->need = NEED_UNDECIDED;

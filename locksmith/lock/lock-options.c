@@ -93,3 +93,23 @@ int lock_options_check(const LockOptions *options, ErrorText *error)
     int r = check_user(options, error);
     return r < 0 ? r : check_group(options, error);
 }
+
+static bool is_this_host(const char *host)
+{
+    return strcmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 ||
+           strcmp(host, "[::1]") == 0;
+}
+
+bool lock_options_are_open(const LockOptions *options)
+{
+    for (size_t i = 0; options->user && i < options->n_endpoints; i++) {
+        HttpUrl url;
+        if (http_url_parse(options->endpoints[i], &url) < 0)
+            continue;
+        bool is_open = !url.is_https && !is_this_host(url.host);
+        http_url_done(&url);
+        if (is_open)
+            return true;
+    }
+    return false;
+}

@@ -3,6 +3,7 @@
 
 /* Where the cluster's semaphore is and who asks for it. Plain data, borrowed by its readers. */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/error-text.h"
@@ -32,3 +33,6 @@ typedef struct {
 /* Whether it can be worked with, but for what lies in the files. Pure.
  * Errors: -EINVAL with `error` that says what is wrong and what would do, -ENOMEM. */
 int lock_options_check(const LockOptions *options, ErrorText *error);
+
+/* Whether user and password go to another host as anybody on the way can read them. */
+bool lock_options_are_open(const LockOptions *options);

@@ -97,11 +97,32 @@ START_TEST(a_lock_needs_a_server)
 }
 END_TEST
 
+START_TEST(a_password_without_tls_is_noticed)
+{
+    static const struct {
+        const char *endpoint;
+        bool is_open;
+    } places[] = {{"http://etcd.example:2379", true}, {"http://192.0.2.1:2379", true},
+            {"https://etcd.example:2379", false}, {"http://127.0.0.1:2379", false},
+            {"http://localhost:2379", false}, {"http://[::1]:2379", false}};
+    for (size_t i = 0; i < ELEMENTS(places); i++) {
+        const char *endpoints[] = {"https://a", places[i].endpoint};
+        LockOptions options = {
+                .endpoints = endpoints, .n_endpoints = 2, .user = "u", .password = "p"};
+        ck_assert_msg(
+                lock_options_are_open(&options) == places[i].is_open, "%s", places[i].endpoint);
+        options.user = options.password = NULL;
+        ck_assert(!lock_options_are_open(&options));
+    }
+}
+END_TEST
+
 Suite *unit_suite(void)
 {
     Suite *suite = suite_create("lock-options");
     TCase *tcase = unit_case(suite, "options");
     tcase_add_loop_test(tcase, options_are_judged, 0, (int)ELEMENTS(cases));
     tcase_add_test(tcase, a_lock_needs_a_server);
+    tcase_add_test(tcase, a_password_without_tls_is_noticed);
     return suite;
 }
