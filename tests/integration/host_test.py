@@ -3,10 +3,12 @@
 for, and which must end well."""
 import contextlib
 import json
+import re
 import signal
 import socket
 import time
 import unittest
+from pathlib import Path
 
 from fleet import BOOT_COMPLETE, Away, Host
 from lab import Lab, run, tail, wait_for
@@ -62,8 +64,18 @@ class HostTest(unittest.TestCase):
                 return True
         wait_for("the bus", connect)
 
+    def wait_begun(self, process):
+        """A daemon that was only just started does not take signals yet, and dies of them."""
+        def takes_signals():
+            with contextlib.suppress(OSError):
+                status = Path(f"/proc/{process.pid}/status").read_text()
+                blocked = int(re.search("^SigBlk:\\s*(.*)$", status, re.M)[1], 16)
+                return blocked & 1 << signal.SIGTERM - 1 != 0 or process.poll() is not None
+        wait_for("the daemon's signal handlers", takes_signals)
+
     def put_away(self, host):
         if host.daemon is not None and host.daemon.poll() is None:
+            self.wait_begun(host.daemon)
             host.daemon.terminate()
             self.assertEqual(host.daemon.wait(20), host.exit_status, tail(host.log))
         self.assertEqual(host.unexpected, [], tail(host.log))
