@@ -30,6 +30,7 @@ struct LockKeeper {
     LockWant want;
     char version[128];
     HoldState holds;
+    bool was_free; /* when the acquire that is under way began */
     bool must_confirm;
     LockCall *call;
     LockWatch *watch;
@@ -113,9 +114,12 @@ static void acquire(LockKeeper *keeper)
             .since_usec = clock_now_usec(CLOCK_REALTIME),
     };
     int r = lock_acquire_new(keeper->lock, keeper->id, &facts, on_acquired, keeper, &keeper->call);
-    if (r < 0)
+    if (r < 0) {
         fail_to_ask(keeper, r);
-    else if (keeper->holds == HOLDS_NO)
+        return;
+    }
+    keeper->was_free = keeper->holds == HOLDS_NO;
+    if (keeper->was_free)
         keeper->holds = HOLDS_UNKNOWN;
 }
 
@@ -200,7 +204,7 @@ static void on_acquired(LockCall *call, const LockAnswer *answer, void *userdata
     case LOCK_REFUSED:
     case LOCK_NOT_OFFERED:
         /* Nothing was written now; what was written before is as unknown as it was. */
-        if (!was_held && !keeper->must_confirm)
+        if (keeper->was_free && !keeper->must_confirm)
             keeper->holds = HOLDS_NO;
         if (is_wanted)
             retry_later(keeper);
@@ -288,7 +292,7 @@ void lock_keeper_want(LockKeeper *keeper, LockWant want, const char *version)
 void lock_keeper_verify(
         LockKeeper *keeper, void (*on_done)(bool is_held, void *userdata), void *userdata)
 {
-    keeper->is_to_verify = true;
+    keeper->is_to_verify = on_done;
     keeper->on_verified = on_done;
     keeper->verified_userdata = userdata;
     step(keeper);

@@ -179,6 +179,39 @@ START_TEST(test_verify)
 }
 END_TEST
 
+/* A check that is not waited for any more must not be begun over and over. */
+START_TEST(test_verify_no_more)
+{
+    Rig rig;
+    set_up(&rig, (ScriptReply[]){{.text = YES}, {.text = YES}, {.text = YES}, {.text = YES}, {}},
+            HOLDS_NO);
+    lock_keeper_want(rig.keeper, LOCK_WANT_HELD, "");
+    (void)wait_for_change(&rig);
+    lock_keeper_verify(rig.keeper, on_verified, &rig);
+    lock_keeper_verify(rig.keeper, NULL, NULL);
+    (void)wait_for_change(&rig);
+    ck_assert(!lock_keeper_facts(rig.keeper).is_busy);
+    lock_keeper_verify(rig.keeper, NULL, NULL);
+    ck_assert(!lock_keeper_facts(rig.keeper).is_busy);
+    ck_assert_int_eq(rig.n_verified, 0);
+    ck_assert_uint_eq(script_server_n_requests(rig.server), 2);
+    tear_down(&rig);
+}
+END_TEST
+
+/* A request that wrote nothing says nothing of what was written before it. */
+START_TEST(test_what_may_be_held_stays_so_when_nobody_answers)
+{
+    Rig rig;
+    set_up(&rig, (ScriptReply[]){{.text = BAD}, {}}, HOLDS_UNKNOWN);
+    lock_keeper_want(rig.keeper, LOCK_WANT_HELD, "");
+    LockKeeperFacts facts = wait_for_change(&rig);
+    ck_assert_uint_eq(facts.n_failures, 1);
+    ck_assert_int_eq(facts.holds, HOLDS_UNKNOWN);
+    tear_down(&rig);
+}
+END_TEST
+
 START_TEST(test_options_that_will_not_do)
 {
     _cleanup_(sd_event_unrefp) sd_event *event = NULL;
@@ -206,6 +239,8 @@ Suite *unit_suite(void)
     tcase_add_test(keeper, test_refused);
     tcase_add_test(keeper, test_wanted_back_while_it_is_asked_for);
     tcase_add_test(keeper, test_verify);
+    tcase_add_test(keeper, test_verify_no_more);
+    tcase_add_test(keeper, test_what_may_be_held_stays_so_when_nobody_answers);
     tcase_add_test(keeper, test_options_that_will_not_do);
     return suite;
 }
