@@ -31,7 +31,8 @@ static void on_change(void *userdata)
     rig->n_changes++;
 }
 
-static void set_up(Rig *rig, const ScriptReply *replies, HoldState holds)
+static void set_up_cut_short(
+        Rig *rig, const ScriptReply *replies, HoldState holds, bool is_cut_short)
 {
     *rig = (Rig){};
     ck_assert_int_ge(sd_event_new(&rig->event), 0);
@@ -41,11 +42,20 @@ static void set_up(Rig *rig, const ScriptReply *replies, HoldState holds)
             .endpoints = &endpoint,
             .n_endpoints = 1,
             .group = "default"};
-    LockKeeperOptions options = {.id = "m1", .host = "host", .boot_id = "b1", .holds = holds};
+    LockKeeperOptions options = {.id = "m1",
+            .host = "host",
+            .boot_id = "b1",
+            .holds = holds,
+            .is_cut_short = is_cut_short};
     ErrorText error = {};
     ck_assert_msg(
             lock_keeper_new(rig->event, &lock, &options, on_change, rig, &rig->keeper, &error) == 0,
             "%s", error.line);
+}
+
+static void set_up(Rig *rig, const ScriptReply *replies, HoldState holds)
+{
+    set_up_cut_short(rig, replies, holds, false);
 }
 
 static void tear_down(Rig *rig)
@@ -199,6 +209,20 @@ START_TEST(test_verify_no_more)
 }
 END_TEST
 
+/* FleetLock does not tell whether there was something to give back, and a request that was lost may
+ * still be on its way. */
+START_TEST(test_given_back_twice_after_a_lost_request)
+{
+    Rig rig;
+    set_up_cut_short(&rig, (ScriptReply[]){{.text = YES}, {}}, HOLDS_UNKNOWN, true);
+    lock_keeper_want(rig.keeper, LOCK_WANT_FREE, "");
+    LockKeeperFacts facts = wait_for_change(&rig);
+    ck_assert_int_eq(facts.holds, HOLDS_UNKNOWN);
+    ck_assert_uint_gt(facts.next_uptime_usec, 0);
+    tear_down(&rig);
+}
+END_TEST
+
 /* A request that wrote nothing says nothing of what was written before it. */
 START_TEST(test_what_may_be_held_stays_so_when_nobody_answers)
 {
@@ -240,6 +264,7 @@ Suite *unit_suite(void)
     tcase_add_test(keeper, test_wanted_back_while_it_is_asked_for);
     tcase_add_test(keeper, test_verify);
     tcase_add_test(keeper, test_verify_no_more);
+    tcase_add_test(keeper, test_given_back_twice_after_a_lost_request);
     tcase_add_test(keeper, test_what_may_be_held_stays_so_when_nobody_answers);
     tcase_add_test(keeper, test_options_that_will_not_do);
     return suite;
