@@ -207,6 +207,11 @@ void boot_release_keep_lock(BootRelease *release)
         set(release, BOOT_RELEASE_DONE, "");
 }
 
+void boot_release_take_lock(BootRelease *release)
+{
+    release->keeps_lock = false;
+}
+
 int boot_release_new(sd_event *event, const BootReleaseOptions *options,
         void (*on_change)(void *userdata), void *userdata, BootRelease **ret_release)
 {

@@ -290,6 +290,11 @@ void lock_keeper_want(LockKeeper *keeper, LockWant want, const char *version)
     step(keeper);
 }
 
+void lock_keeper_doubt(LockKeeper *keeper)
+{
+    keeper->holds = HOLDS_UNKNOWN;
+}
+
 void lock_keeper_verify(
         LockKeeper *keeper, void (*on_done)(bool is_held, void *userdata), void *userdata)
 {

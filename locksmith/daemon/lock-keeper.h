@@ -43,6 +43,9 @@ DEFINE_CLEANUP(LockKeeper *, lock_keeper_free);
 /* version: that the host reboots into, for the others to see; "" not known. */
 void lock_keeper_want(LockKeeper *keeper, LockWant want, const char *version);
 
+/* Nothing was wanted yet, and it may be held. */
+void lock_keeper_doubt(LockKeeper *keeper);
+
 /* Asks the store whether it is still held, because admins take locks away; to be called with
  * HOLDS_YES and LOCK_WANT_HELD. on_done: once, never from inside; not held or not to be found out
  * comes with a text in the facts. A second call takes the place of the first, and so does NULL. */

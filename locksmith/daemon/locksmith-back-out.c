@@ -17,10 +17,39 @@ static void finish(Locksmith *locksmith)
     locksmith_touch(locksmith);
 }
 
+/* A lock from before that was wanted for another reboot: a boot that was not declared good keeps it,
+ * as if nothing had been tried. */
+static bool give_to_release(Locksmith *locksmith)
+{
+    if (!locksmith->is_owed_to_boot || locksmith->is_lock_from_before ||
+            lock_keeper_facts(locksmith->keeper).holds == HOLDS_NO)
+        return false;
+    switch (boot_release_facts(locksmith->release).stage) {
+    case BOOT_RELEASE_WAITING:
+    case BOOT_RELEASE_CHECK:
+    case BOOT_RELEASE_HOOKS:
+        break;
+    case BOOT_RELEASE_RETRYING:
+    case BOOT_RELEASE_DONE:
+        return false;
+    }
+    lock_keeper_want(locksmith->keeper, LOCK_WANT_NOTHING, "");
+    locksmith->is_lock_from_before = locksmith->is_place_known = true;
+    locksmith->is_owed_to_boot = false;
+    locksmith->release_options.keeper = locksmith->keeper;
+    boot_release_take_lock(locksmith->release);
+    log_notice("the lock is kept until this boot is declared good");
+    return true;
+}
+
 void locksmith_back_out_further(Locksmith *locksmith)
 {
     if (locksmith->hook_run)
         return;
+    if (locksmith->keeper && locksmith->release && give_to_release(locksmith)) {
+        finish(locksmith);
+        return;
+    }
     LockKeeper *keeper = locksmith->is_lock_from_before ? NULL : locksmith->keeper;
     if (keeper) {
         lock_keeper_want(keeper, LOCK_WANT_FREE, "");

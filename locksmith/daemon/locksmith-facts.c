@@ -50,7 +50,7 @@ static void note_trigger(Locksmith *locksmith, RebootTrigger trigger, const char
     if (trigger == TRIGGER_NONE) {
         if (was_there)
             log_notice("the reboot is not asked for any more");
-        locksmith->is_reboot_now = false;
+        locksmith->is_reboot_now = locksmith->skips_hooks = false;
     } else {
         log_notice("a reboot is asked for by %s%s%s", locksmith_trigger_name(trigger),
                 version[0] ? ", version " : "", version);
@@ -65,6 +65,11 @@ static void gather_lock(const Locksmith *locksmith, RebootFacts *facts)
     facts->need_text = locksmith->need_text;
     facts->lock_text = "";
     facts->lock_next_uptime_usec = locksmith->need_next_uptime_usec;
+    if (locksmith->is_lock_stale && facts->need == NEED_LOCK) {
+        facts->need = NEED_UNCLEAR;
+        facts->need_text = "another lock is configured now: the one from before is given back "
+                           "first, when the boot is declared good";
+    }
     if (!locksmith->keeper || locksmith->is_lock_from_before)
         return;
     LockKeeperFacts keeper = lock_keeper_facts(locksmith->keeper);

@@ -85,7 +85,9 @@ static int begin(Locksmith *locksmith, LookStage stage)
     case LOOK_LOGIND:
         return locksmith->logind ? logind_refresh(locksmith->logind, on_logind) : -ENOTCONN;
     case LOOK_LOCK:
-        if (locksmith->keeper && lock_keeper_facts(locksmith->keeper).holds == HOLDS_YES &&
+        /* Where none is needed any more, its store may be gone for good. */
+        if (locksmith->need != NEED_NO_LOCK && locksmith->keeper &&
+                lock_keeper_facts(locksmith->keeper).holds == HOLDS_YES &&
                 !locksmith->is_lock_from_before)
             lock_keeper_verify(locksmith->keeper, on_lock, locksmith);
         else

@@ -49,6 +49,12 @@ void locksmith_reset_need(Locksmith *locksmith)
         set_need(locksmith, NEED_UNDECIDED, "%s", "");
 }
 
+void locksmith_remember_need(Locksmith *locksmith)
+{
+    if (locksmith->config->strategy == STRATEGY_BEST_EFFORT && locksmith->need != NEED_LOCK)
+        set_need(locksmith, NEED_LOCK, "etcd-lock: best-effort, and this host may hold the lock");
+}
+
 static int on_need_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
     (void)source;

@@ -50,10 +50,13 @@ struct Locksmith {
     LockKeeper *keeper;      /* NULL: nothing that is configured needs one */
     bool is_semaphore_noted; /* what the keeper saw, in the file */
     bool is_lock_stale; /* the configuration names another lock: change over when none is held */
-    HoldState keeper_holds; /* as seen last */
+    LockKeeper *next_keeper; /* to; NULL: none is needed then */
+    HoldState keeper_holds;  /* as seen last */
     BootReleaseOptions release_options;
     BootRelease *release;     /* NULL: this boot was settled before */
     bool is_lock_from_before; /* the lock is the release's affair */
+    bool is_owed_to_boot;     /* it was, until another reboot wanted the lock */
+    bool is_place_known;      /* the lock from before was taken where the keeper looks */
 
     RebootPlan plan;
     uint64_t since_usec; /* of the plan's state */
@@ -99,8 +102,9 @@ struct Locksmith {
 void locksmith_touch(Locksmith *locksmith);
 /* Logs it, and keeps it to be shown. */
 void locksmith_complain(Locksmith *locksmith, const char *what, const char *text);
-/* Writes down what is under way. Without the note, a lock is found again all the same where the
- * configuration says that there is one. */
+/* Writes down what is under way: before it begins, or else it must not begin. */
+int locksmith_write_note(Locksmith *locksmith, ErrorText *error);
+/* The same for what has ended: a note of it that stays costs a look at the store. */
 void locksmith_save_note(Locksmith *locksmith);
 
 /* locksmith-setup.c */
@@ -141,6 +145,8 @@ int locksmith_run_hooks(Locksmith *locksmith, const char *kind, const char *even
 
 /* As it stands before anybody was asked. */
 void locksmith_reset_need(Locksmith *locksmith);
+/* A daemon before this one, in this boot, had come to the lock. */
+void locksmith_remember_need(Locksmith *locksmith);
 void locksmith_decide_need(Locksmith *locksmith);
 
 /* locksmith-back-out.c */

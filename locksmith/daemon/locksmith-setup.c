@@ -125,16 +125,20 @@ int locksmith_load(Locksmith *locksmith, ErrorText *error)
             locksmith->root_fd, locksmith->options->environment, &config, error);
     if (r >= 0)
         r = make_calendar(locksmith, config, &calendar, error);
-    /* Nothing is asked of the store yet, but its certificates and addresses are looked at. */
+    /* Nothing is asked of the store yet, but its certificates and addresses are read. */
     if (r >= 0)
         r = make_keeper(locksmith, config, HOLDS_NO, false, &probe, error);
     if (r >= 0)
         r = take_coordination(locksmith, config, error);
     if (r < 0)
         return r;
-    locksmith->is_lock_stale =
+    /* One that is to be changed still is so when the configuration is read a second time. */
+    locksmith->is_lock_stale |=
             locksmith->config && (!is_same_lock(locksmith->config, config) ||
                                          needs_keeper(locksmith, config) != !!locksmith->keeper);
+    lock_keeper_free(TAKE_PTR(locksmith->next_keeper));
+    if (locksmith->is_lock_stale)
+        locksmith->next_keeper = TAKE_PTR(probe);
     reboot_calendar_free(locksmith->calendar);
     locksmith_config_free(locksmith->config);
     locksmith->calendar = TAKE_PTR(calendar);
@@ -144,7 +148,8 @@ int locksmith_load(Locksmith *locksmith, ErrorText *error)
                     "read them: write https:// in LOCKSMITHD_ENDPOINT");
     if (locksmith->config->strategy == STRATEGY_OFF)
         coordinator_free(TAKE_PTR(locksmith->coordinator));
-    locksmith->need = NEED_UNDECIDED;
+    if (!locksmith->keeper || lock_keeper_facts(locksmith->keeper).holds == HOLDS_NO)
+        locksmith->need = NEED_UNDECIDED;
     locksmith_reset_need(locksmith);
     fill_release_options(locksmith);
     if (locksmith->release)
@@ -152,30 +157,36 @@ int locksmith_load(Locksmith *locksmith, ErrorText *error)
     return 0;
 }
 
+/* What is held from before may have been configured wrongly until now; but where it is known to have
+ * been taken it goes back first. */
+static bool is_place_left_first(const Locksmith *locksmith)
+{
+    char place[sizeof(locksmith->note.place)];
+    show_place(&locksmith->config->lock, place, sizeof(place));
+    return locksmith->is_lock_from_before && locksmith->is_place_known &&
+           strcmp(place, locksmith->note.place) != 0;
+}
+
 void locksmith_change_lock(Locksmith *locksmith)
 {
-    if (!locksmith->is_lock_stale)
+    /* Once logind was asked the lock stays, whatever is configured. */
+    if (!locksmith->is_lock_stale || locksmith->logind_stage != LOGIND_NOT_ASKED)
         return;
     HoldState holds = locksmith->keeper ? lock_keeper_facts(locksmith->keeper).holds : HOLDS_NO;
-    /* What is held from before may have been configured wrongly until now. */
     if (holds != HOLDS_NO && !locksmith->is_lock_from_before) {
         if (!locksmith->is_backing_out)
             locksmith_back_out(locksmith, "another lock is configured now");
         return;
     }
-    if (locksmith->is_backing_out)
+    if (locksmith->is_backing_out || is_place_left_first(locksmith))
         return;
-    LockKeeper *keeper = NULL;
-    ErrorText error = {};
-    int r = make_keeper(locksmith, locksmith->config,
-            locksmith->is_lock_from_before ? HOLDS_UNKNOWN : HOLDS_NO, false, &keeper, &error);
-    if (r < 0) {
-        locksmith_complain(locksmith, "the lock that is configured now", error.line);
-        return;
-    }
     locksmith->is_lock_stale = false;
     lock_keeper_free(locksmith->keeper);
-    locksmith->keeper = keeper;
+    locksmith->keeper = TAKE_PTR(locksmith->next_keeper);
+    locksmith->need = NEED_UNDECIDED;
+    locksmith_reset_need(locksmith);
+    if (locksmith->keeper && locksmith->is_lock_from_before)
+        lock_keeper_doubt(locksmith->keeper);
     locksmith->keeper_holds = HOLDS_NO;
     locksmith->is_semaphore_noted = false;
     fill_release_options(locksmith);
@@ -201,6 +212,16 @@ static void on_release(void *userdata)
         locksmith_complain(locksmith, "cannot note that the boot is settled", error.line);
 }
 
+static void complain_of_place(Locksmith *locksmith, const char *place)
+{
+    ErrorText text;
+    error_say(&text, 0,
+            "it is looked for in %.160s: if this host is still shown there, give it back with "
+            "'locksmithctl unlock' in %.200s",
+            place, locksmith->note.place);
+    locksmith_complain(locksmith, "the lock was taken elsewhere", text.line);
+}
+
 int locksmith_settle_boot(Locksmith *locksmith, ErrorText *error)
 {
     RebootNote *note = &locksmith->note;
@@ -210,9 +231,9 @@ int locksmith_settle_boot(Locksmith *locksmith, ErrorText *error)
         locksmith_complain(locksmith, "the note of the last reboot", damage.line);
     show_place(&locksmith->config->lock, place, sizeof(place));
     if (note->may_hold && note->place[0] && strcmp(note->place, place) != 0)
-        log_warning("the lock was taken in %s, but is looked for in %s: give it back there with "
-                    "'locksmithctl unlock' if this host is still shown",
-                note->place, place);
+        complain_of_place(locksmith, place);
+    locksmith->is_place_known =
+            note->may_hold && (note->place[0] == '\0' || strcmp(note->place, place) == 0);
     strcpy(note->place, place);
     const char *boot_id = locksmith->identity.boot_id;
     bool is_settled = boot_settled_read(locksmith->root_fd, boot_id);
@@ -220,8 +241,12 @@ int locksmith_settle_boot(Locksmith *locksmith, ErrorText *error)
     if (note->has_begun_hooks && is_of_this_boot)
         locksmith->hooks = RUN_PASSED; /* whether it ended is not known: at worst it is undone */
     note->has_begun_hooks &= is_of_this_boot;
-    locksmith->is_lock_from_before = !is_of_this_boot && (note->may_hold || !is_settled) &&
-                                     (note->may_hold || is_lock_configured(locksmith->config));
+    /* One of this boot that is not settled yet may be one from before, wanted for another reboot. */
+    locksmith->is_lock_from_before = note->may_hold
+                                             ? !is_of_this_boot || !is_settled
+                                             : !is_settled && is_lock_configured(locksmith->config);
+    if (note->may_hold && is_of_this_boot)
+        locksmith_remember_need(locksmith);
     HoldState holds = note->may_hold || locksmith->is_lock_from_before ? HOLDS_UNKNOWN : HOLDS_NO;
     int r = make_keeper(locksmith, locksmith->config, holds, note->may_hold && is_of_this_boot,
             &locksmith->keeper, error);

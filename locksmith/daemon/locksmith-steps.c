@@ -112,17 +112,31 @@ static void warn_of_grace(Locksmith *locksmith, GraceStage stage)
     locksmith_touch(locksmith);
 }
 
+/* The note goes before what it is of: a lock that nobody knows of after a power cut would stay
+ * taken. */
+static bool take_over(Locksmith *locksmith)
+{
+    RebootNote before = locksmith->note;
+    bool was_from_before = locksmith->is_lock_from_before;
+    ErrorText error = {};
+    locksmith->is_lock_from_before = false;
+    locksmith->note.may_hold = true;
+    if (locksmith_write_note(locksmith, &error) < 0) {
+        locksmith->note = before;
+        locksmith->is_lock_from_before = was_from_before;
+        locksmith_fail(locksmith, "the lock is not asked for", error.line);
+        return false;
+    }
+    locksmith->is_owed_to_boot = was_from_before && before.may_hold;
+    if (locksmith->release)
+        boot_release_keep_lock(locksmith->release);
+    return true;
+}
+
 static void acquire(Locksmith *locksmith)
 {
-    /* The note goes before what it is of. */
-    if (!locksmith->note.may_hold || locksmith->is_lock_from_before) {
-        locksmith->is_lock_from_before = false;
-        locksmith->note.may_hold = true;
-        locksmith_save_note(locksmith);
-        if (locksmith->release)
-            boot_release_keep_lock(locksmith->release);
-    }
-    lock_keeper_want(locksmith->keeper, LOCK_WANT_HELD, locksmith->version);
+    if ((locksmith->note.may_hold && !locksmith->is_lock_from_before) || take_over(locksmith))
+        lock_keeper_want(locksmith->keeper, LOCK_WANT_HELD, locksmith->version);
 }
 
 static void on_pre_reboot(
@@ -144,10 +158,15 @@ static void on_pre_reboot(
 
 static void run_pre_reboot(Locksmith *locksmith)
 {
+    ErrorText error = {};
     locksmith->check = RUN_NOT_YET;
-    locksmith->hooks = RUN_UNDER_WAY;
     locksmith->note.has_begun_hooks = true;
-    locksmith_save_note(locksmith);
+    if (locksmith_write_note(locksmith, &error) < 0) {
+        locksmith->note.has_begun_hooks = false;
+        locksmith_fail(locksmith, "pre-reboot.d is not run", error.line);
+        return;
+    }
+    locksmith->hooks = RUN_UNDER_WAY;
     int r = locksmith_run_hooks(locksmith, "pre-reboot", HOOK_EVENT_REBOOT, on_pre_reboot);
     if (r < 0)
         locksmith_fail(locksmith, "pre-reboot.d", strerror(-r));
@@ -167,14 +186,16 @@ static void on_reboot(LogindReboot *reboot, int r, const char *error, void *user
     char copy[sizeof(locksmith->refusal)];
     snprintf(copy, sizeof(copy), "%s", error);
     logind_reboot_free(TAKE_PTR(locksmith->reboot));
-    if (r < 0 && r != -ETIMEDOUT) {
+    if (r < 0 && r != -ETIMEDOUT && r != -EINPROGRESS) {
         locksmith_fail(locksmith, "logind refuses the reboot", copy);
         return;
     }
-    /* Without an answer (it timed out, or logind or the bus went away) it may begin all the same:
-     * no other host may have the lock then. */
+    /* Without an answer (it timed out, or logind or the bus went away) it may begin all the same,
+     * and a daemon that was killed may have asked before: no other host may have the lock then. */
     locksmith_expect_reboot(locksmith);
-    if (r < 0)
+    if (r == -EINPROGRESS)
+        log_notice("logind has begun already: %s", copy);
+    else if (r < 0)
         locksmith_complain(locksmith, "logind does not answer whether it reboots", copy);
     else
         log_notice("logind has begun the reboot");

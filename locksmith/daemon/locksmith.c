@@ -35,14 +35,19 @@ void locksmith_complain(Locksmith *locksmith, const char *what, const char *text
     locksmith_touch(locksmith);
 }
 
-void locksmith_save_note(Locksmith *locksmith)
+int locksmith_write_note(Locksmith *locksmith, ErrorText *error)
 {
     RebootNote *note = &locksmith->note;
-    ErrorText error = {};
     if (!locksmith->is_lock_from_before)
         snprintf(note->boot_id, sizeof(note->boot_id), "%s",
                 locksmith->identity.boot_id[0] ? locksmith->identity.boot_id : "?");
-    if (reboot_note_write(locksmith->root_fd, note, &error) < 0)
+    return reboot_note_write(locksmith->root_fd, note, error);
+}
+
+void locksmith_save_note(Locksmith *locksmith)
+{
+    ErrorText error = {};
+    if (locksmith_write_note(locksmith, &error) < 0)
         locksmith_complain(locksmith, "cannot note what is under way", error.line);
 }
 
@@ -279,6 +284,7 @@ void locksmith_free(Locksmith *locksmith)
     local_etcd_free(locksmith->local_etcd);
     boot_release_free(locksmith->release);
     lock_keeper_free(locksmith->keeper);
+    lock_keeper_free(locksmith->next_keeper);
     logind_reboot_free(locksmith->reboot);
     logind_free(locksmith->logind);
     update_signal_free(locksmith->update);

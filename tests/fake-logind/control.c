@@ -30,6 +30,7 @@ static int run_reboot(FakeHost *host, char **arguments)
             [REBOOT_REFUSE] = "refuse",
             [REBOOT_NOTHING] = "nothing",
             [REBOOT_NO_REPLY] = "no-reply",
+            [REBOOT_IN_PROGRESS] = "in-progress",
     };
     for (size_t i = 0; i < ELEMENTS(modes); i++) {
         if (strcmp(arguments[0], modes[i]) == 0) {

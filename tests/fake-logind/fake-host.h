@@ -30,10 +30,11 @@
 #define SYSTEMD1_MANAGER "org.freedesktop.systemd1.Manager"
 
 typedef enum {
-    REBOOT_ACCEPT,   /* says yes, and runs the command that stands for a reboot */
-    REBOOT_REFUSE,   /* an error */
-    REBOOT_NOTHING,  /* says yes and does nothing */
-    REBOOT_NO_REPLY, /* never answers */
+    REBOOT_ACCEPT,      /* says yes, and runs the command that stands for a reboot */
+    REBOOT_REFUSE,      /* an error */
+    REBOOT_NOTHING,     /* says yes and does nothing */
+    REBOOT_NO_REPLY,    /* never answers */
+    REBOOT_IN_PROGRESS, /* an error: it has begun one */
 } RebootMode;
 
 typedef char FakeWord[FAKE_WORD_CHARS];

@@ -171,6 +171,10 @@ static int answer_reboot(FakeHost *host, sd_bus_message *call, uint64_t flags, s
     case REBOOT_NO_REPLY:
         fake_report(host, "reboot", call, "not answered");
         return 1;
+    case REBOOT_IN_PROGRESS:
+        fake_report(host, "reboot", call, "in progress");
+        return sd_bus_error_setf(error, LOGIN1_NAME ".OperationInProgress",
+                "There's already a shutdown or sleep operation in progress");
     }
     return -EINVAL;
 }

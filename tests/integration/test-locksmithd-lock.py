@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One locksmithd and the cluster's lock in a real etcd: taken last, given back when the reboot is
 refused and after the next boot, kept over a restart of the daemon; and best-effort's decision."""
+import contextlib
 import json
 import signal
 
@@ -143,6 +144,99 @@ class Lock(LockTest):
         self.assertEqual(self.holders(host), [host.name])
         self.wait_state(host, "waiting-for-check", "did not go down")
         self.assertEqual(self.holders(host), [])
+
+    def test_kept_when_logind_reboots_already(self):
+        """A daemon that was killed after logind's yes asks again, and hears that."""
+        host = self.lock_host()
+        host.do("reboot", "in-progress")
+        host.offer_update()
+        self.wait_log(host, "already")
+        self.assertEqual(host.property("State"), "rebooting")
+        self.assertEqual(self.holders(host), [host.name])
+
+    def test_kept_when_another_lock_is_configured_after_logind_said_yes(self):
+        host = self.lock_host(LOCKSMITHD_REBOOT_TIMEOUT="2s")
+        host.do("reboot", "nothing")
+        host.offer_update()
+        self.until(host, "the question", lambda: self.asked(host))
+        self.wait_state(host, "rebooting")
+        host.write_config(LOCKSMITHD_GROUP="after-yes")
+        self.assertEqual(self.call(host, "Reload").returncode, 0)
+        self.assertEqual(host.property("State"), "rebooting")
+        self.assertEqual(self.holders(host), [host.name])
+        # Where the reboot does not come, it changes over.
+        self.until(host, "the old lock to be given back", lambda: self.holders(host) == [])
+        self.wait_property(host, "Group", "after-yes")
+
+    def test_two_reloads_while_it_is_held(self):
+        host = self.lock_host()
+        self.hook(host, "pre-reboot", "10-drain", "sleep 1000")
+        self.hook(host, "post-boot", "10-undrain", "sleep 1")
+        host.offer_update()
+        self.wait_state(host, "running-hooks")
+        host.write_config(LOCKSMITHD_GROUP="twice")
+        self.assertEqual(self.call(host, "Reload").returncode, 0)
+        self.wait_state(host, "backing-out")
+        self.assertEqual(self.call(host, "Reload").returncode, 0)
+        self.until(host, "the old lock to be given back", lambda: self.holders(host) == [])
+        old, host.group = host.group, "twice"
+        self.until(host, "the new one", lambda: self.holders(host) == [host.name])
+        host.group = old
+        self.assertEqual(self.holders(host), [])
+
+    def test_not_given_back_before_the_boot_is_good(self):
+        """Also when it was wanted for another reboot, which does not come."""
+        host = self.lock_host()
+        self.wait_released(host)
+        host.boot_seconds = 3600
+        host.offer_update()
+        self.until(host, "the reboot", lambda: host.n_reboots)
+        self.wait_property(host, "Release", "waiting-for-boot")
+        drain = self.hook(host, "pre-reboot", "10-drain", "exit 1")
+        host.offer_update(5)
+        self.wait_state(host, "waiting-for-check", "10-drain")
+        self.assertEqual(self.holders(host), [host.name])
+        # Nor by a daemon that is started again.
+        host.end_daemon(signal.SIGKILL)
+        host.withdraw_update()
+        host.start_daemon()
+        self.wait_there(host)
+        self.wait_property(host, "Release", "waiting-for-boot")
+        self.wait_state(host, "idle")
+        self.assertEqual(self.holders(host), [host.name])
+        drain.unlink()
+        host.complete_boot()
+        self.wait_released(host)
+
+    def test_not_asked_for_where_it_cannot_be_noted(self):
+        host = self.lock_host()
+        self.wait_released(host)
+        folder = host.root / "var/lib/locksmith"
+        self.assertEqual(list(folder.parent.glob("locksmith/reboot")), [])
+        with contextlib.suppress(FileNotFoundError):
+            folder.rename(host.folder / "away")
+        folder.write_text("")
+        host.offer_update()
+        self.wait_state(host, "waiting-for-check", "the lock is not asked for")
+        self.assertEqual(self.holders(host), [])
+        self.assertIn("var/lib/locksmith/reboot", host.property("LastError"))
+        folder.unlink()
+        host.ctl("reboot-now")
+        self.wait_rebooted(host)
+
+    def test_hooks_are_skipped_once(self):
+        host = self.lock_host()
+        self.take_for(host, "other")
+        self.hook(host, "pre-reboot", "10-drain", "")
+        host.offer_update()
+        self.wait_state(host, "waiting-for-lock")
+        host.ctl("reboot-now", "--skip-hooks")
+        host.withdraw_update()
+        self.wait_state(host, "idle")
+        host.ctl("unlock", "other")
+        host.offer_update(4)
+        self.wait_rebooted(host)
+        self.assertEqual(len(self.hooks_run(host)), 1)
 
     def test_given_back_when_a_condition_ends(self):
         host = self.lock_host(LOCKSMITHD_APPROVAL="yes", LOCKSMITHD_REBOOT_TIMEOUT="10m")

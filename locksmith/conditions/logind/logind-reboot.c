@@ -4,12 +4,14 @@
  * RebootWithFlags can be told to look at them all the same (systemd 249 and newer), which leaves no
  * gap between our own look and the reboot. */
 
+#include <errno.h>
 #include <string.h>
 
 #include "common/clock.h"
 #include "locksmith/conditions/logind/logind-facts.h"
 #include "locksmith/conditions/logind/logind-private.h"
 
+#define LOGIN1_IN_PROGRESS LOGIND_NAME ".OperationInProgress"
 #define SD_LOGIND_ROOT_CHECK_INHIBITORS UINT64_C(1) /* org.freedesktop.login1(5) */
 
 struct LogindReboot {
@@ -53,6 +55,8 @@ static void finish_with(LogindReboot *reboot, sd_bus_message *message)
 {
     const sd_bus_error *failure = sd_bus_message_get_error(message);
     int r = sd_bus_message_get_errno(message);
+    if (sd_bus_error_has_name(failure, LOGIN1_IN_PROGRESS))
+        r = EINPROGRESS;
     if (!failure)
         finish(reboot, 0, "");
     else
