@@ -47,6 +47,8 @@ static void set(BootRelease *release, BootReleaseStage stage, const char *text)
     if (release->stage != stage)
         log_info("after the boot: %s%s%s", boot_release_stage_name(stage), text[0] ? ": " : "",
                 text);
+    else if (is_new && stage == BOOT_RELEASE_RETRYING && text[0])
+        log_warning("the lock is not given back yet: %s", text);
     release->stage = stage;
     snprintf(release->text, sizeof(release->text), "%s", text);
     if (is_new)

@@ -52,8 +52,8 @@ void boot_release_on_keeper(BootRelease *release);
 
 /* The lock is wanted for another reboot: it is not given back here any more. */
 void boot_release_keep_lock(BootRelease *release);
-/* It is not, before BOOT_RELEASE_RETRYING was reached: it is to be given back here, by the keeper in
- * the options. */
+/* It is not, before BOOT_RELEASE_RETRYING was reached: it is to be given back here, by the keeper
+ * in the options. */
 void boot_release_take_lock(BootRelease *release);
 
 typedef struct {

@@ -223,7 +223,7 @@ static void on_released(LockCall *call, const LockAnswer *answer, void *userdata
     if (answer->result != LOCK_DONE) {
         retry_later(keeper);
     } else if (keeper->must_confirm && (answer->was_so_before || !answer->status)) {
-        /* Without a status it is FleetLock's answer, the same whether there was something or not. */
+        /* Without a status it is FleetLock's answer, which does not tell whether there was one. */
         keeper->must_confirm = false;
         say(keeper, "makes sure that the lock was not taken by a request that was lost");
         sleep_for(keeper, CONFIRM_USEC);

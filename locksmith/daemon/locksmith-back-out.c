@@ -17,8 +17,8 @@ static void finish(Locksmith *locksmith)
     locksmith_touch(locksmith);
 }
 
-/* A lock from before that was wanted for another reboot: a boot that was not declared good keeps it,
- * as if nothing had been tried. */
+/* A lock from before that was wanted for another reboot: a boot that was not declared good keeps
+ * it, as if nothing had been tried. */
 static bool give_to_release(Locksmith *locksmith)
 {
     if (!locksmith->is_owed_to_boot || locksmith->is_lock_from_before ||

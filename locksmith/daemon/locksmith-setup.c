@@ -157,8 +157,8 @@ int locksmith_load(Locksmith *locksmith, ErrorText *error)
     return 0;
 }
 
-/* What is held from before may have been configured wrongly until now; but where it is known to have
- * been taken it goes back first. */
+/* What is held from before may have been configured wrongly until now; but where it is known to
+ * have been taken it goes back first. */
 static bool is_place_left_first(const Locksmith *locksmith)
 {
     char place[sizeof(locksmith->note.place)];
@@ -241,7 +241,7 @@ int locksmith_settle_boot(Locksmith *locksmith, ErrorText *error)
     if (note->has_begun_hooks && is_of_this_boot)
         locksmith->hooks = RUN_PASSED; /* whether it ended is not known: at worst it is undone */
     note->has_begun_hooks &= is_of_this_boot;
-    /* One of this boot that is not settled yet may be one from before, wanted for another reboot. */
+    /* Noted in this boot, before it is settled: may be one from before, wanted once more. */
     locksmith->is_lock_from_before = note->may_hold
                                              ? !is_of_this_boot || !is_settled
                                              : !is_settled && is_lock_configured(locksmith->config);

@@ -25,6 +25,7 @@ import subprocess
 import threading
 import time
 import uuid
+from pathlib import Path
 
 import lab as lab_module
 from lab import OS_NAME, run, tail
@@ -159,11 +160,20 @@ class Host:
         daemon, self.daemon = self.daemon, None
         if daemon is not None:
             self.lab.end(daemon, how)
+            self.end_hooks()
+
+    def end_hooks(self):
+        """What a daemon left behind that was killed: systemd ends all of a unit's processes."""
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                environment = (folder / "environ").read_bytes().split(b"\0")
+                if f"DBUS_SYSTEM_BUS_ADDRESS={self.bus}".encode() in environment and any(
+                        word.startswith(b"LOCKSMITH_HOOK=") for word in environment):
+                    os.kill(int(folder.name), signal.SIGKILL)
 
     def kill_daemon(self):
         """-9, and nobody was told: it is started again as after a crash."""
-        self.lab.end(self.daemon, signal.SIGKILL)
-        self.daemon = None
+        self.end_daemon(signal.SIGKILL)
         self.later(RESTART_SECONDS, self.start_daemon)
 
     def restart_bus(self):

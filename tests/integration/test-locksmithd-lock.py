@@ -344,6 +344,7 @@ class Lock(LockTest):
             host.complete_boot()
             self.wait_property(host, "Release", "retrying")
             self.until(host, "the reason", lambda: host.property("ReleaseText"))
+            self.wait_log(host, "the lock is not given back yet: ")
         finally:
             member.start()
             member.wait_healthy()

@@ -61,7 +61,8 @@ int logind_refresh(Logind *logind, void (*on_done)(void *userdata));
  * (systemd 249 and newer; plain Reboot(false) on older ones). on_done: once, never from inside
  * _new, last: r is 0 when logind took it, else negative with error, -ETIMEDOUT without an answer
  * (after timeout_usec, or logind or the bus went away): it may reboot all the same; -EINPROGRESS
- * when it has begun a reboot, or something like it, already. logind must outlive it. Errors: -ENOMEM, errno of sd-bus. */
+ * when it has begun a reboot, or something like it, already. logind must outlive it.
+ * Errors: -ENOMEM, errno of sd-bus. */
 int logind_reboot_new(Logind *logind, uint64_t timeout_usec,
         void (*on_done)(LogindReboot *reboot, int r, const char *error, void *userdata),
         void *userdata, LogindReboot **ret_reboot);
