@@ -8,8 +8,7 @@
 
 #include "common/clock.h"
 #include "locksmith/lock/etcd/etcd-content.h"
-#include "locksmith/lock/etcd/etcd-session.h"
-#include "locksmith/lock/etcd/etcd-store.h"
+#include "locksmith/lock/etcd/etcd-store-private.h"
 #include "locksmith/lock/etcd/etcd-v2-answer.h"
 #include "locksmith/lock/etcd/etcd-v2-request.h"
 #include "locksmith/lock/etcd/etcd-watch.h"
@@ -18,16 +17,8 @@
 #define FACTS_USEC (3 * USEC_PER_SEC)
 
 typedef struct {
-    LockStore store; /* first */
-    EtcdSession *session;
-    char *group;
-    char *key;
-    char *facts_folder;
-} V2Store;
-
-typedef struct {
     StoreCall call; /* first */
-    V2Store *store;
+    EtcdStore *store;
     EtcdCall *ask;
     EtcdV2Answer semaphore;
     EtcdV2Answer facts;
@@ -54,7 +45,7 @@ static void v2_call_free(StoreCall *store_call)
     free(call);
 }
 
-static V2Call *v2_call_new(V2Store *store, void *userdata)
+static V2Call *v2_call_new(EtcdStore *store, void *userdata)
 {
     V2Call *call = calloc(1, sizeof(*call));
     if (!call)
@@ -152,7 +143,7 @@ static void on_semaphore_read(
 static int v2_read(LockStore *lock_store, StoreDone on_done, void *userdata, StoreCall **ret_call)
 {
     static const EtcdHandlers handlers = {.judge = judge, .on_done = on_semaphore_read};
-    V2Store *store = (V2Store *)lock_store;
+    EtcdStore *store = (EtcdStore *)lock_store;
     V2Call *call = v2_call_new(store, userdata);
     if (!call)
         return -ENOMEM;
@@ -216,24 +207,15 @@ static void on_swapped(
 
 static int prepare_facts(V2Call *call, const StoreSwap *swap)
 {
-    const char *group = call->store->group;
     _cleanup_free_ char *put_key = NULL;
     _cleanup_free_ char *drop_key = NULL;
-    int r = 0;
-    if (swap->put_facts_of) {
-        r = lock_key_of_facts(group, swap->put_facts_of, &put_key);
-        if (r >= 0)
-            r = etcd_v2_path_of_any(put_key, &call->put_path);
-        if (r >= 0)
-            r = etcd_v2_form(swap->facts, &call->put_body);
-    }
-    bool is_same = swap->put_facts_of && swap->drop_facts_of &&
-                   strcmp(swap->put_facts_of, swap->drop_facts_of) == 0;
-    if (r >= 0 && swap->drop_facts_of && !is_same) {
-        r = lock_key_of_facts(group, swap->drop_facts_of, &drop_key);
-        if (r >= 0)
-            r = etcd_v2_path_of_any(drop_key, &call->drop_path);
-    }
+    int r = etcd_store_facts_keys(call->store, swap, &put_key, &drop_key);
+    if (r >= 0 && put_key)
+        r = etcd_v2_path_of_any(put_key, &call->put_path);
+    if (r >= 0 && put_key)
+        r = etcd_v2_form(swap->facts, &call->put_body);
+    if (r >= 0 && drop_key)
+        r = etcd_v2_path_of_any(drop_key, &call->drop_path);
     return r;
 }
 
@@ -241,7 +223,7 @@ static int v2_swap(LockStore *lock_store, const StoreSwap *swap, StoreDone on_do
         StoreCall **ret_call)
 {
     static const EtcdHandlers handlers = {.judge = judge, .on_done = on_swapped};
-    V2Store *store = (V2Store *)lock_store;
+    EtcdStore *store = (EtcdStore *)lock_store;
     V2Call *call = v2_call_new(store, userdata);
     if (!call)
         return -ENOMEM;
@@ -287,7 +269,7 @@ static void on_list(
 static int v2_list(LockStore *lock_store, StoreListed on_done, void *userdata, StoreCall **ret_call)
 {
     static const EtcdHandlers handlers = {.judge = judge, .on_done = on_list};
-    V2Store *store = (V2Store *)lock_store;
+    EtcdStore *store = (EtcdStore *)lock_store;
     V2Call *call = v2_call_new(store, userdata);
     if (!call)
         return -ENOMEM;
@@ -339,22 +321,12 @@ static int v2_watch(LockStore *lock_store, uint64_t revision, void (*on_change)(
             .make_wait = make_wait,
             .read_news = etcd_v2_read_news,
     };
-    V2Store *store = (V2Store *)lock_store;
+    EtcdStore *store = (EtcdStore *)lock_store;
     return etcd_watch_new(
             store->session, &ops, store->key, revision, on_change, userdata, ret_watch);
 }
 
-/* making and releasing */
-
-static void v2_free(LockStore *lock_store)
-{
-    V2Store *store = (V2Store *)lock_store;
-    etcd_session_free(store->session);
-    free(store->group);
-    free(store->key);
-    free(store->facts_folder);
-    free(store);
-}
+/* making */
 
 int etcd_v2_store_new(sd_event *event, HttpClient *client, const LockOptions *options,
         LockStore **ret_store, ErrorText *error)
@@ -364,26 +336,7 @@ int etcd_v2_store_new(sd_event *event, HttpClient *client, const LockOptions *op
             .swap = v2_swap,
             .list = v2_list,
             .watch = v2_watch,
-            .free = v2_free,
+            .free = etcd_store_free,
     };
-    V2Store *store = calloc(1, sizeof(*store));
-    if (!store)
-        return -ENOMEM;
-    store->store.ops = &ops;
-    _cleanup_(lock_store_freep) LockStore *guard = &store->store;
-    LockOptions v2_options = *options;
-    v2_options.store = LOCK_STORE_ETCD_V2;
-    int r = etcd_session_new(event, client, &v2_options, NULL, &store->session, error);
-    if (r < 0)
-        return r;
-    store->group = strdup(options->group);
-    if (!store->group)
-        return -ENOMEM;
-    r = lock_key_of_semaphore(options->group, &store->key);
-    if (r >= 0)
-        r = lock_key_of_all_facts(options->group, &store->facts_folder);
-    if (r < 0)
-        return r;
-    *ret_store = TAKE_PTR(guard);
-    return 0;
+    return etcd_store_new(event, client, options, LOCK_STORE_ETCD_V2, &ops, ret_store, error);
 }

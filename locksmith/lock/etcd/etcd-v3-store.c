@@ -6,25 +6,16 @@
 #include <string.h>
 
 #include "locksmith/lock/etcd/etcd-content.h"
-#include "locksmith/lock/etcd/etcd-session.h"
-#include "locksmith/lock/etcd/etcd-store.h"
+#include "locksmith/lock/etcd/etcd-store-private.h"
 #include "locksmith/lock/etcd/etcd-v3-answer.h"
 #include "locksmith/lock/etcd/etcd-v3-request.h"
 #include "locksmith/lock/etcd/etcd-watch.h"
 #include "locksmith/lock/lock-key.h"
 
-typedef struct {
-    LockStore store; /* first */
-    EtcdSession *session;
-    char *group;
-    char *key;
-    char *facts_folder;
-} V3Store;
-
 typedef struct V3Call V3Call;
 struct V3Call {
     StoreCall call; /* first */
-    V3Store *store;
+    EtcdStore *store;
     EtcdCall *ask;
     size_t n_ranges; /* that the answer must have, at least */
     EtcdV3Answer answer;
@@ -56,7 +47,7 @@ static EtcdVerdict judge(
 }
 
 /* Starts it; request->body is not kept. */
-static int v3_call_start(V3Store *store, const V3Call *values, const EtcdRequest *request,
+static int v3_call_start(EtcdStore *store, const V3Call *values, const EtcdRequest *request,
         const EtcdHandlers *handlers, StoreCall **ret_call)
 {
     V3Call *call = malloc(sizeof(*call));
@@ -82,7 +73,7 @@ static void give(V3Call *call, StoreResult result, const StoreContent *content, 
 /* Reads what the answer's pairs are. */
 static int read_content(const V3Call *call, EtcdContent *kept, StoreContent *content)
 {
-    const V3Store *store = call->store;
+    const EtcdStore *store = call->store;
     *content = (StoreContent){.document = ""};
     for (size_t i = 0; i < call->answer.n_pairs; i++) {
         const EtcdV3Pair *pair = &call->answer.pairs[i];
@@ -123,7 +114,7 @@ static void on_read(
 static int v3_read(LockStore *lock_store, StoreDone on_done, void *userdata, StoreCall **ret_call)
 {
     static const EtcdHandlers handlers = {.judge = judge, .on_done = on_read};
-    V3Store *store = (V3Store *)lock_store;
+    EtcdStore *store = (EtcdStore *)lock_store;
     _cleanup_free_ char *body = NULL;
     int r = etcd_v3_format_read(store->key, store->facts_folder, &body);
     if (r < 0)
@@ -150,29 +141,16 @@ static void on_swapped(
         give(call, STORE_CONFLICT, &content, "somebody else was faster");
 }
 
-static int make_facts_keys(
-        const V3Store *store, const StoreSwap *swap, char **ret_put, char **ret_drop)
-{
-    int r = 0;
-    if (swap->put_facts_of)
-        r = lock_key_of_facts(store->group, swap->put_facts_of, ret_put);
-    /* etcd takes no key twice in one transaction */
-    bool is_same = swap->put_facts_of && swap->drop_facts_of &&
-                   strcmp(swap->put_facts_of, swap->drop_facts_of) == 0;
-    if (r >= 0 && swap->drop_facts_of && !is_same)
-        r = lock_key_of_facts(store->group, swap->drop_facts_of, ret_drop);
-    return r;
-}
-
 static int v3_swap(LockStore *lock_store, const StoreSwap *swap, StoreDone on_done, void *userdata,
         StoreCall **ret_call)
 {
     static const EtcdHandlers handlers = {.judge = judge, .on_done = on_swapped};
-    V3Store *store = (V3Store *)lock_store;
+    EtcdStore *store = (EtcdStore *)lock_store;
     _cleanup_free_ char *put_key = NULL;
     _cleanup_free_ char *drop_key = NULL;
     _cleanup_free_ char *body = NULL;
-    int r = make_facts_keys(store, swap, &put_key, &drop_key);
+    /* etcd takes no key twice in one transaction. */
+    int r = etcd_store_facts_keys(store, swap, &put_key, &drop_key);
     if (r >= 0)
         r = etcd_v3_format_swap(store->key, swap, put_key, drop_key, &body);
     if (r < 0)
@@ -209,7 +187,7 @@ static int v3_list(LockStore *lock_store, StoreListed on_done, void *userdata, S
     int r = etcd_v3_format_list(LOCK_KEY_ROOT, LOCK_KEY_ROOT_END, &body);
     if (r < 0)
         return r;
-    return v3_call_start((V3Store *)lock_store,
+    return v3_call_start((EtcdStore *)lock_store,
             &(V3Call){.n_ranges = 1, .on_listed = on_done, .userdata = userdata},
             &(EtcdRequest){.path = ETCD_V3_RANGE, .body = body}, &handlers, ret_call);
 }
@@ -253,22 +231,12 @@ static int v3_watch(LockStore *lock_store, uint64_t revision, void (*on_change)(
             .make_wait = make_wait,
             .read_news = etcd_v3_read_news,
     };
-    V3Store *store = (V3Store *)lock_store;
+    EtcdStore *store = (EtcdStore *)lock_store;
     return etcd_watch_new(
             store->session, &ops, store->key, revision, on_change, userdata, ret_watch);
 }
 
-/* making and releasing */
-
-static void v3_free(LockStore *lock_store)
-{
-    V3Store *store = (V3Store *)lock_store;
-    etcd_session_free(store->session);
-    free(store->group);
-    free(store->key);
-    free(store->facts_folder);
-    free(store);
-}
+/* making */
 
 int etcd_v3_store_new(sd_event *event, HttpClient *client, const LockOptions *options,
         LockStore **ret_store, ErrorText *error)
@@ -278,26 +246,7 @@ int etcd_v3_store_new(sd_event *event, HttpClient *client, const LockOptions *op
             .swap = v3_swap,
             .list = v3_list,
             .watch = v3_watch,
-            .free = v3_free,
+            .free = etcd_store_free,
     };
-    V3Store *store = calloc(1, sizeof(*store));
-    if (!store)
-        return -ENOMEM;
-    store->store.ops = &ops;
-    _cleanup_(lock_store_freep) LockStore *guard = &store->store;
-    LockOptions v3_options = *options;
-    v3_options.store = LOCK_STORE_ETCD_V3;
-    int r = etcd_session_new(event, client, &v3_options, NULL, &store->session, error);
-    if (r < 0)
-        return r;
-    store->group = strdup(options->group);
-    if (!store->group)
-        return -ENOMEM;
-    r = lock_key_of_semaphore(options->group, &store->key);
-    if (r >= 0)
-        r = lock_key_of_all_facts(options->group, &store->facts_folder);
-    if (r < 0)
-        return r;
-    *ret_store = TAKE_PTR(guard);
-    return 0;
+    return etcd_store_new(event, client, options, LOCK_STORE_ETCD_V3, &ops, ret_store, error);
 }
