@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "locksmith/client/ctl-verbs.h"
+#include "locksmith/lock/lock-name.h"
 
 struct LockAccess {
     const CtlOptions *options;
@@ -14,30 +15,10 @@ struct LockAccess {
     char *daemon_group;
 };
 
-static const struct {
-    const char *name;
-    LockStoreKind kind;
-} stores[] = {
-        {"etcd-v3", LOCK_STORE_ETCD_V3},
-        {"etcd-v2", LOCK_STORE_ETCD_V2},
-        {"fleet-lock", LOCK_STORE_FLEET_LOCK},
-};
-
-const char *lock_store_kind_name(LockStoreKind store)
-{
-    for (size_t i = 0; i < ELEMENTS(stores); i++)
-        if (stores[i].kind == store)
-            return stores[i].name;
-    return "";
-}
-
 static int set_store(const char *name, LockStoreKind *store, ErrorText *error)
 {
-    for (size_t i = 0; i < ELEMENTS(stores); i++)
-        if (strcmp(stores[i].name, name) == 0) {
-            *store = stores[i].kind;
-            return 0;
-        }
+    if (lock_name_read_store(name, store) >= 0)
+        return 0;
     return error_say(error, -EINVAL,
             "there is no store '%s'; there are etcd-v3, etcd-v2 and fleet-lock", name);
 }
@@ -78,7 +59,7 @@ static int set_other_store(const CtlOptions *options, LockOptions *lock, ErrorTe
     if (options->endpoints.n_values == 0)
         return error_say(error, -EINVAL,
                 "this host is configured for %s; --store %s needs its --endpoint",
-                lock_store_kind_name(before), options->store);
+                lock_name_of_store(before), options->store);
     if (!options->group)
         lock->group = is_fleet ? "default" : "";
     return 0;
@@ -197,38 +178,21 @@ static void on_done(LockCall *call, const LockAnswer *answer, void *userdata)
     (void)sd_event_exit(run->event, 0);
 }
 
-static int start(Run *run, const LockRequest *request)
-{
-    switch (request->kind) {
-    case LOCK_REQUEST_ACQUIRE:
-        return lock_acquire_new(run->lock, request->id, request->facts, on_done, run, &run->call);
-    case LOCK_REQUEST_RELEASE:
-        return lock_release_new(run->lock, request->id, on_done, run, &run->call);
-    case LOCK_REQUEST_STATUS:
-        return lock_status_new(run->lock, on_done, run, &run->call);
-    case LOCK_REQUEST_GROUPS:
-        return lock_groups_new(run->lock, on_done, run, &run->call);
-    case LOCK_REQUEST_SET_MAX:
-        return lock_set_max_new(run->lock, request->max, on_done, run, &run->call);
-    }
-    return -EINVAL;
-}
-
-int lock_access_run(LockAccess *access, const LockRequest *request,
+int lock_access_run(LockAccess *access, const char *group, const LockRequest *request,
         void (*on_answer)(const LockAnswer *answer, void *userdata), void *userdata,
         ErrorText *error)
 {
     _cleanup_(run_done) Run run = {.on_answer = on_answer, .userdata = userdata};
     LockOptions options = access->lock;
-    if (request->group)
-        options.group = request->group;
+    if (group)
+        options.group = group;
     int r = sd_event_new(&run.event);
     if (r < 0)
         return error_say(error, r, "cannot make an event loop: %s", strerror(-r));
     r = reboot_lock_new(run.event, &options, &run.lock, error);
     if (r < 0)
         return r == -ENOMEM ? error_say(error, r, "out of memory") : r;
-    r = start(&run, request);
+    r = lock_call_new(run.lock, request, on_done, &run, &run.call);
     if (r == -EINVAL && request->id)
         return error_say(error, r, "'%s' will not do as an id: write 1 to %d characters",
                 request->id, LOCK_MAX_ID_CHARS);

@@ -44,29 +44,11 @@ LockUse lock_access_use(const LockAccess *access, const DaemonView *daemon);
  * we do not see, and to show one group and change another would mislead. daemon may be NULL. */
 void lock_access_follow_daemon(LockAccess *access, const DaemonView *daemon);
 
-/* "etcd-v3", "etcd-v2", "fleet-lock". */
-const char *lock_store_kind_name(LockStoreKind store);
-
-typedef enum {
-    LOCK_REQUEST_ACQUIRE,
-    LOCK_REQUEST_RELEASE,
-    LOCK_REQUEST_STATUS,
-    LOCK_REQUEST_GROUPS,
-    LOCK_REQUEST_SET_MAX,
-} LockRequestKind;
-
-typedef struct {
-    LockRequestKind kind;
-    const char *group;        /* NULL: the one that is meant */
-    const char *id;           /* acquire, release */
-    const HolderFacts *facts; /* acquire; or NULL */
-    int64_t max;              /* set-max */
-} LockRequest;
-
-/* Runs the request and hands its answer, whatever its result, to on_answer, inside the call.
+/* Runs the request about group (NULL: the one that is meant) and hands its answer, whatever its
+ * result, to on_answer, inside the call.
  * Errors: -EINVAL with `error` for an id or options that will not do; -ENOMEM, errno of sd-event,
  * both with `error`. on_answer was not called then. */
-int lock_access_run(LockAccess *access, const LockRequest *request,
+int lock_access_run(LockAccess *access, const char *group, const LockRequest *request,
         void (*on_answer)(const LockAnswer *answer, void *userdata), void *userdata,
         ErrorText *error);
 

@@ -83,8 +83,8 @@ static int read_groups(LockAccess *access, Groups *groups, ErrorText *error)
     int r = 0;
     for (size_t i = 0; r == 0 && i < groups->n_names; i++) {
         groups->name = groups->names[i];
-        LockRequest request = {.kind = LOCK_REQUEST_STATUS, .group = groups->name};
-        r = lock_access_run(access, &request, on_status, groups, error);
+        LockRequest request = {.kind = LOCK_REQUEST_STATUS};
+        r = lock_access_run(access, groups->name, &request, on_status, groups, error);
     }
     return r;
 }
@@ -101,7 +101,7 @@ int verb_groups(int argc, char **argv, void *context)
     if (lock_access_new(context, (const char *const *)environ, &access, &error) < 0)
         return ctl_complain(CTL_FAILED, WHAT, &error);
     LockRequest request = {.kind = LOCK_REQUEST_GROUPS};
-    if (lock_access_run(access, &request, on_names, &groups, &error) < 0)
+    if (lock_access_run(access, NULL, &request, on_names, &groups, &error) < 0)
         return ctl_complain(CTL_FAILED, WHAT, &error);
     if (groups.exit_code != CTL_DONE)
         return groups.exit_code;

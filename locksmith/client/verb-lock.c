@@ -5,7 +5,7 @@
 #include "common/clock.h"
 #include "locksmith/client/ctl-verbs.h"
 #include "locksmith/client/lock-access.h"
-#include "locksmith/lock/semaphore/semaphore.h"
+#include "locksmith/lock/lock-name.h"
 
 /* lock and unlock: makes an id a holder, or no holder. To be so already is success. */
 
@@ -38,14 +38,14 @@ static void on_answer(const LockAnswer *answer, void *userdata)
 static int run(LockAccess *access, const LockRequest *request, Change *change)
 {
     ErrorText error = {};
-    int r = lock_access_run(access, request, on_answer, change, &error);
+    int r = lock_access_run(access, NULL, request, on_answer, change, &error);
     return r < 0 ? ctl_complain(CTL_FAILED, change->what, &error) : change->exit_code;
 }
 
 /* An id that cannot be a holder can be none already; only what names nobody is wrong for both. */
 static bool is_id(const char *text, bool is_for_lock)
 {
-    return text[0] != '\0' && (!is_for_lock || semaphore_id_is_valid(text));
+    return text[0] != '\0' && (!is_for_lock || lock_name_is_id(text));
 }
 
 /* Finds out which lock it is, and whose. Returns an exit code. */

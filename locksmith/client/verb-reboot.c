@@ -72,7 +72,7 @@ static int take_lock(Reboot *reboot)
     LockRequest request = {
             .kind = LOCK_REQUEST_ACQUIRE, .id = reboot->host.machine_id, .facts = &facts};
     reboot->exit_code = CTL_FAILED;
-    if (lock_access_run(reboot->access, &request, on_locked, reboot, &reboot->error) < 0 ||
+    if (lock_access_run(reboot->access, NULL, &request, on_locked, reboot, &reboot->error) < 0 ||
             reboot->exit_code != CTL_DONE)
         return ctl_complain(CTL_FAILED, "Error locking", &reboot->error);
     return CTL_DONE;
@@ -84,7 +84,7 @@ static void give_back(Reboot *reboot)
         return;
     ErrorText error = {};
     LockRequest request = {.kind = LOCK_REQUEST_RELEASE, .id = reboot->host.machine_id};
-    if (lock_access_run(reboot->access, &request, on_released, reboot, &error) < 0)
+    if (lock_access_run(reboot->access, NULL, &request, on_released, reboot, &error) < 0)
         ctl_complain(CTL_FAILED, "Error unlocking", &error);
 }
 

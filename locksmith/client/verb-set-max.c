@@ -52,6 +52,6 @@ int verb_set_max(int argc, char **argv, void *context)
     if (lock_access_new_as_daemon(context, (const char *const *)environ, &access, &error) < 0)
         return ctl_complain(CTL_FAILED, WHAT, &error);
     LockRequest request = {.kind = LOCK_REQUEST_SET_MAX, .max = new_max.max};
-    int r = lock_access_run(access, &request, on_answer, &new_max, &error);
+    int r = lock_access_run(access, NULL, &request, on_answer, &new_max, &error);
     return r < 0 ? ctl_complain(CTL_FAILED, WHAT, &error) : new_max.exit_code;
 }

@@ -7,6 +7,7 @@
 #include "locksmith/client/daemon-proxy.h"
 #include "locksmith/client/lock-access.h"
 #include "locksmith/client/status-report.h"
+#include "locksmith/lock/lock-name.h"
 
 /* status: the lock that this host takes before a reboot, and what locksmithd is about. Never
  * writes. Each of the two is shown without the other. */
@@ -96,10 +97,10 @@ static int run(const CtlOptions *options, Status *status)
     status->use = lock_access_use(access, daemon);
     if (status->use == LOCK_USE_NONE)
         return end_without_lock(status);
-    report->store = lock_store_kind_name(lock_access_options(access)->store);
+    report->store = lock_name_of_store(lock_access_options(access)->store);
     report->group = lock_access_options(access)->group;
     LockRequest request = {.kind = LOCK_REQUEST_STATUS};
-    int r = lock_access_run(access, &request, on_answer, status, &report->lock_error);
+    int r = lock_access_run(access, NULL, &request, on_answer, status, &report->lock_error);
     return r < 0 ? end_with_error(status) : status->exit_code;
 }
 

@@ -6,6 +6,7 @@
 
 #include "common/http-url.h"
 #include "common/utf8.h"
+#include "locksmith/lock/lock-name.h"
 #include "locksmith/window/duration.h"
 #include "locksmith/window/time-zone.h"
 #include "locksmith/window/window-rule.h"
@@ -29,12 +30,13 @@ int key_value_read_strategy(const LocksmithKey *key, const char *value, void *fi
 int key_value_read_store(const LocksmithKey *key, const char *value, void *field, ErrorText *why)
 {
     (void)key;
-    bool is_v2 = strcmp(value, "etcd-v2") == 0;
-    if (strcmp(value, "fleet-lock") == 0)
+    LockStoreKind store;
+    int r = lock_name_read_store(value, &store);
+    if (r < 0)
+        return r;
+    if (store == LOCK_STORE_FLEET_LOCK)
         return error_say(why, -EINVAL, "FleetLock is chosen by REBOOT_STRATEGY=fleet-lock");
-    if (!is_v2 && strcmp(value, "etcd-v3") != 0)
-        return -EINVAL;
-    *(LockStoreKind *)field = is_v2 ? LOCK_STORE_ETCD_V2 : LOCK_STORE_ETCD_V3;
+    *(LockStoreKind *)field = store;
     return 0;
 }
 

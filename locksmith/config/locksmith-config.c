@@ -16,6 +16,7 @@
 #include "common/fd-io.h"
 #include "locksmith/config/key-value.h"
 #include "locksmith/config/locksmith-keys.h"
+#include "locksmith/lock/lock-name.h"
 
 #define MAX_ENVIRONMENT_NAME_CHARS 64
 
@@ -239,18 +240,11 @@ static int check_lock(const Loaded *loaded, ErrorText *error)
     return r;
 }
 
-static bool is_fleet_lock_group(const char *group)
-{
-    static const char allowed[] =
-            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
-    return group[strspn(group, allowed)] == '\0';
-}
-
 static int choose_fleet_lock(Loaded *loaded, ErrorText *error)
 {
     LockOptions *lock = &loaded->settings.config.lock;
     const Assigned *group = assigned_to(loaded, "LOCKSMITHD_GROUP");
-    if (group && !is_fleet_lock_group(group->value))
+    if (group && !lock_name_is_fleet_lock_group(group->value))
         return error_say(error, -EINVAL,
                 "%s%s=%.128s will not do for FleetLock; write letters, digits, dots and hyphens",
                 group->place, group->name, group->value);

@@ -113,7 +113,8 @@ static void acquire(LockKeeper *keeper)
             .version = keeper->version,
             .since_usec = clock_now_usec(CLOCK_REALTIME),
     };
-    int r = lock_acquire_new(keeper->lock, keeper->id, &facts, on_acquired, keeper, &keeper->call);
+    LockRequest request = {.kind = LOCK_REQUEST_ACQUIRE, .id = keeper->id, .facts = &facts};
+    int r = lock_call_new(keeper->lock, &request, on_acquired, keeper, &keeper->call);
     if (r < 0) {
         fail_to_ask(keeper, r);
         return;
@@ -138,7 +139,9 @@ static void step(LockKeeper *keeper)
     case LOCK_WANT_FREE:
         if (keeper->holds == HOLDS_NO)
             return;
-        int r = lock_release_new(keeper->lock, keeper->id, on_released, keeper, &keeper->call);
+        int r = lock_call_new(keeper->lock,
+                &(LockRequest){.kind = LOCK_REQUEST_RELEASE, .id = keeper->id}, on_released, keeper,
+                &keeper->call);
         if (r < 0)
             fail_to_ask(keeper, r);
         return;

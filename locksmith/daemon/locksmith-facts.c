@@ -6,6 +6,7 @@
 #include "common/printable.h"
 #include "locksmith/conditions/reboot-required.h"
 #include "locksmith/daemon/locksmith-private.h"
+#include "locksmith/lock/lock-name.h"
 
 /* The snapshot for reboot-plan.h, from everybody who knows something. */
 
@@ -154,21 +155,6 @@ static const char *holds_word(const Locksmith *locksmith)
     return "unknown";
 }
 
-static const char *store_word(const Locksmith *locksmith)
-{
-    if (!locksmith->keeper)
-        return "";
-    switch (locksmith->config->lock.store) {
-    case LOCK_STORE_ETCD_V3:
-        return "etcd-v3";
-    case LOCK_STORE_ETCD_V2:
-        return "etcd-v2";
-    case LOCK_STORE_FLEET_LOCK:
-        return "fleet-lock";
-    }
-    return "";
-}
-
 static const char *decision_text(const Locksmith *locksmith)
 {
     switch (locksmith->need) {
@@ -197,7 +183,7 @@ void locksmith_status(const Locksmith *locksmith, LocksmithStatus *ret_status)
             .strategy = reboot_strategy_name(locksmith->config->strategy),
             .decision = decision_text(locksmith),
             .group = locksmith->keeper ? locksmith->config->lock.group : "",
-            .store = store_word(locksmith),
+            .store = locksmith->keeper ? lock_name_of_store(locksmith->config->lock.store) : "",
             .holds = holds_word(locksmith),
             .release = boot_release_stage_name(release.stage),
             .release_text = release.text,

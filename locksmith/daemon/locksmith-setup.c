@@ -4,6 +4,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "locksmith/daemon/locksmith-private.h"
+#include "locksmith/lock/lock-name.h"
 
 /* What hangs on the configuration, at start and when it is read again; and what this boot owes from
  * before. */
@@ -19,12 +20,7 @@ static void on_change(void *userdata)
 /* Store, group and endpoints, for the note and to notice a change. */
 static void show_place(const LockOptions *lock, char *text, size_t n_bytes)
 {
-    static const char *const stores[] = {
-            [LOCK_STORE_ETCD_V3] = "etcd-v3",
-            [LOCK_STORE_ETCD_V2] = "etcd-v2",
-            [LOCK_STORE_FLEET_LOCK] = "fleet-lock",
-    };
-    int n = snprintf(text, n_bytes, "%s group %s at", stores[lock->store],
+    int n = snprintf(text, n_bytes, "%s group %s at", lock_name_of_store(lock->store),
             lock->group[0] ? lock->group : "-");
     for (size_t i = 0; i < lock->n_endpoints && n > 0 && (size_t)n < n_bytes; i++)
         n += snprintf(text + n, n_bytes - (size_t)n, " %s", lock->endpoints[i]);

@@ -8,21 +8,6 @@
 
 #define LOCK_DEADLINE_USEC (30 * UINT64_C(1000000)) /* of a call, whatever happens in it */
 
-typedef enum {
-    LOCK_REQUEST_ACQUIRE,
-    LOCK_REQUEST_RELEASE,
-    LOCK_REQUEST_STATUS,
-    LOCK_REQUEST_GROUPS,
-    LOCK_REQUEST_SET_MAX,
-} LockRequestKind;
-
-typedef struct {
-    LockRequestKind kind;
-    const char *id;           /* acquire, release */
-    const HolderFacts *facts; /* acquire; NULL: none to be left */
-    int64_t max;              /* set-max */
-} LockRequest;
-
 /* What a backend needs of the world; borrowed for its life, but for event, which is referenced. */
 typedef struct {
     sd_event *event;

@@ -6,9 +6,7 @@
 
 #include "common/cleanup.h"
 #include "common/hex.h"
-#include "common/printable.h"
-#include "locksmith/lock/lock-options.h"
-#include "locksmith/lock/semaphore/semaphore.h"
+#include "locksmith/lock/lock-name.h"
 
 /* escaping */
 
@@ -78,17 +76,6 @@ int lock_key_unescape(const char *text, size_t n_bytes, char **ret_text)
 }
 
 /* keys */
-
-bool lock_key_group_is_valid(const char *group)
-{
-    char shown[LOCK_MAX_ID_CHARS + 1];
-    size_t n_chars = strlen(group);
-    if (n_chars > LOCK_MAX_ID_CHARS || is_dots(group))
-        return false;
-    memcpy(shown, group, n_chars + 1);
-    printable_clean(shown);
-    return strcmp(shown, group) == 0;
-}
 
 /* The folder of the group, with the slash at its end, and what is given after it. */
 static int make_key(const char *group, const char *rest, const char *last, char **ret_key)
@@ -163,7 +150,7 @@ int lock_key_read_group(const char *key, size_t n_bytes, char **ret_group)
     int r = lock_key_unescape(key, n_bytes, &group);
     if (r < 0)
         return r;
-    if (!lock_key_group_is_valid(group))
+    if (!lock_name_is_group(group))
         return -EINVAL;
     *ret_group = TAKE_PTR(group);
     return 0;
@@ -182,7 +169,7 @@ int lock_key_read_id(const char *group, const char *key, size_t n_bytes, char **
     r = lock_key_unescape(key, n_bytes, &id);
     if (r < 0)
         return r;
-    if (!semaphore_id_is_valid(id))
+    if (!lock_name_is_id(id))
         return -EINVAL;
     *ret_id = TAKE_PTR(id);
     return 0;

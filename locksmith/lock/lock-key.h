@@ -19,10 +19,6 @@
 #define LOCK_KEY_ROOT_END "coreos.com/updateengine/rebootlock0"
 #define LOCK_KEY_GROUPS LOCK_KEY_ROOT "groups/"
 
-/* Whether group is one that we use: "", or at most LOCK_MAX_ID_CHARS bytes fit to be printed, and
- * neither "." nor "..", which a path would swallow. */
-bool lock_key_group_is_valid(const char *group);
-
 /* *ret_key is new. Errors: -ENOMEM. */
 int lock_key_of_semaphore(const char *group, char **ret_key);
 int lock_key_of_facts(const char *group, const char *id, char **ret_key);

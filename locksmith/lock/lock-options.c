@@ -6,8 +6,7 @@
 
 #include "common/http-url.h"
 #include "common/utf8.h"
-#include "locksmith/lock/fleet-lock/fleet-lock.h"
-#include "locksmith/lock/lock-key.h"
+#include "locksmith/lock/lock-name.h"
 
 static int check_endpoint(const char *endpoint, bool is_fleet_lock, bool has_user, ErrorText *error)
 {
@@ -43,12 +42,12 @@ static int check_endpoint(const char *endpoint, bool is_fleet_lock, bool has_use
 
 static int check_group(const LockOptions *options, ErrorText *error)
 {
-    if (!lock_key_group_is_valid(options->group))
+    if (!lock_name_is_group(options->group))
         return error_say(error, -EINVAL,
                 "the group %.100s will not do: write at most %d printable characters, and not only "
                 "dots",
                 options->group, LOCK_MAX_ID_CHARS);
-    if (options->store == LOCK_STORE_FLEET_LOCK && !fleet_lock_group_is_valid(options->group))
+    if (options->store == LOCK_STORE_FLEET_LOCK && !lock_name_is_fleet_lock_group(options->group))
         return error_say(error, -EINVAL,
                 "the group %.100s will not do for FleetLock: write letters, digits, dots and "
                 "hyphens",

@@ -12,8 +12,8 @@
 #include "locksmith/lock/etcd/etcd-store.h"
 #include "locksmith/lock/fleet-lock/fleet-lock.h"
 #include "locksmith/lock/lock-backend.h"
+#include "locksmith/lock/lock-name.h"
 #include "locksmith/lock/semaphore/semaphore-lock.h"
-#include "locksmith/lock/semaphore/semaphore.h"
 #include "locksmith/lock/tls-files.h"
 
 #define USER_AGENT "locksmith/" FLIPSIDE_VERSION
@@ -100,52 +100,29 @@ static int need_backend(RebootLock *lock)
 
 /* calls */
 
-static int make_call(RebootLock *lock, const LockRequest *request, LockDone on_done, void *userdata,
+static bool is_acceptable(const RebootLock *lock, const LockRequest *request)
+{
+    switch (request->kind) {
+    case LOCK_REQUEST_ACQUIRE:
+        return lock_name_is_id(request->id);
+    case LOCK_REQUEST_RELEASE:
+        return lock->options.store == LOCK_STORE_FLEET_LOCK ? lock_name_is_id(request->id)
+                                                            : request->id[0] != '\0';
+    case LOCK_REQUEST_SET_MAX:
+        return request->max >= 0;
+    case LOCK_REQUEST_STATUS:
+    case LOCK_REQUEST_GROUPS:
+        break;
+    }
+    return true;
+}
+
+int lock_call_new(RebootLock *lock, const LockRequest *request, LockDone on_done, void *userdata,
         LockCall **ret_call)
 {
-    int r = need_backend(lock);
+    int r = is_acceptable(lock, request) ? need_backend(lock) : -EINVAL;
     return r < 0 ? r
                  : lock->backend->ops->call(lock->backend, request, on_done, userdata, ret_call);
-}
-
-int lock_acquire_new(RebootLock *lock, const char *id, const HolderFacts *facts, LockDone on_done,
-        void *userdata, LockCall **ret_call)
-{
-    if (!semaphore_id_is_valid(id))
-        return -EINVAL;
-    return make_call(lock, &(LockRequest){.kind = LOCK_REQUEST_ACQUIRE, .id = id, .facts = facts},
-            on_done, userdata, ret_call);
-}
-
-int lock_release_new(
-        RebootLock *lock, const char *id, LockDone on_done, void *userdata, LockCall **ret_call)
-{
-    bool is_strict = lock->options.store == LOCK_STORE_FLEET_LOCK;
-    if (id[0] == '\0' || (is_strict && !semaphore_id_is_valid(id)))
-        return -EINVAL;
-    return make_call(lock, &(LockRequest){.kind = LOCK_REQUEST_RELEASE, .id = id}, on_done,
-            userdata, ret_call);
-}
-
-int lock_status_new(RebootLock *lock, LockDone on_done, void *userdata, LockCall **ret_call)
-{
-    return make_call(
-            lock, &(LockRequest){.kind = LOCK_REQUEST_STATUS}, on_done, userdata, ret_call);
-}
-
-int lock_groups_new(RebootLock *lock, LockDone on_done, void *userdata, LockCall **ret_call)
-{
-    return make_call(
-            lock, &(LockRequest){.kind = LOCK_REQUEST_GROUPS}, on_done, userdata, ret_call);
-}
-
-int lock_set_max_new(
-        RebootLock *lock, int64_t max, LockDone on_done, void *userdata, LockCall **ret_call)
-{
-    if (max < 0)
-        return -EINVAL;
-    return make_call(lock, &(LockRequest){.kind = LOCK_REQUEST_SET_MAX, .max = max}, on_done,
-            userdata, ret_call);
 }
 
 int lock_watch_new(

@@ -22,6 +22,21 @@ typedef struct LockCall LockCall;
 typedef struct LockWatch LockWatch;
 
 typedef enum {
+    LOCK_REQUEST_ACQUIRE,
+    LOCK_REQUEST_RELEASE, /* takes any id that is not empty */
+    LOCK_REQUEST_STATUS,  /* reads; never writes */
+    LOCK_REQUEST_GROUPS,
+    LOCK_REQUEST_SET_MAX,
+} LockRequestKind;
+
+typedef struct {
+    LockRequestKind kind;
+    const char *id;           /* acquire, release */
+    const HolderFacts *facts; /* acquire; NULL: none are left */
+    int64_t max;              /* set-max */
+} LockRequest;
+
+typedef enum {
     LOCK_DONE,        /* acquire: the id is a holder; release: it is none; the rest: as asked */
     LOCK_FULL,        /* acquire: as many others hold it as may */
     LOCK_UNREACHABLE, /* not now: try again later */
@@ -74,19 +89,12 @@ void reboot_lock_expect_document(RebootLock *lock);
 void reboot_lock_free(RebootLock *lock); /* after all its calls and watches */
 DEFINE_CLEANUP(RebootLock *, reboot_lock_free);
 
-/* id and facts are borrowed for the call; the lock must outlive it. One deadline, 30 s, holds each
- * call together. facts may be NULL: none are left then. Release takes any id that is not empty.
- * Errors: -ENOMEM, -EINVAL for an id that will not do (semaphore_id_is_valid) or a negative max,
- * errno of sd-event. */
-int lock_acquire_new(RebootLock *lock, const char *id, const HolderFacts *facts, LockDone on_done,
-        void *userdata, LockCall **ret_call);
-int lock_release_new(
-        RebootLock *lock, const char *id, LockDone on_done, void *userdata, LockCall **ret_call);
-/* Reads; never writes. */
-int lock_status_new(RebootLock *lock, LockDone on_done, void *userdata, LockCall **ret_call);
-int lock_groups_new(RebootLock *lock, LockDone on_done, void *userdata, LockCall **ret_call);
-int lock_set_max_new(
-        RebootLock *lock, int64_t max, LockDone on_done, void *userdata, LockCall **ret_call);
+/* request is borrowed for the call that makes it; the lock must outlive it. One deadline, 30 s,
+ * holds each call together.
+ * Errors: -ENOMEM, -EINVAL for an id that will not do (lock_name_is_id) or a negative max, errno of
+ * sd-event. */
+int lock_call_new(RebootLock *lock, const LockRequest *request, LockDone on_done, void *userdata,
+        LockCall **ret_call);
 void lock_call_free(LockCall *call); /* cancels; a write may have been done all the same */
 DEFINE_CLEANUP(LockCall *, lock_call_free);
 

@@ -18,13 +18,6 @@ typedef struct {
     void *userdata;
 } FleetWatch;
 
-bool fleet_lock_group_is_valid(const char *group)
-{
-    static const char allowed[] =
-            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
-    return group[strspn(group, allowed)] == '\0';
-}
-
 static int lock_call(LockBackend *backend, const LockRequest *request, LockDone on_done,
         void *userdata, LockCall **ret_call)
 {

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "locksmith/lock/lock-name.h"
+
 int lock_change_init(LockChange *change, const LockRequest *request)
 {
     change->kind = request->kind;
@@ -121,7 +123,7 @@ int lock_change_swap(const LockChange *change, StoreSwap *ret_swap, char **ret_d
     if (change->facts_text) {
         ret_swap->put_facts_of = change->id;
         ret_swap->facts = change->facts_text;
-    } else if (semaphore_id_is_valid(change->id)) {
+    } else if (lock_name_is_id(change->id)) {
         ret_swap->drop_facts_of = change->id; /* acquire: those of somebody before */
     }
     *ret_document = document;

@@ -10,9 +10,8 @@
 #include <string.h>
 
 #include "common/json-bound.h"
-#include "common/printable.h"
 #include "common/utf8.h"
-#include "locksmith/lock/lock-options.h"
+#include "locksmith/lock/lock-name.h"
 
 #define MAX_JSON_MARKS (2 * SEMAPHORE_MAX_HOLDERS)
 
@@ -219,17 +218,6 @@ static size_t find_place(const Semaphore *semaphore, const char *id, bool *ret_i
     return low;
 }
 
-bool semaphore_id_is_valid(const char *id)
-{
-    char shown[LOCK_MAX_ID_CHARS + 1];
-    size_t n_chars = strlen(id);
-    if (n_chars == 0 || n_chars > LOCK_MAX_ID_CHARS)
-        return false;
-    memcpy(shown, id, n_chars + 1);
-    printable_clean(shown);
-    return strcmp(shown, id) == 0;
-}
-
 static int insert_holder(Semaphore *semaphore, size_t place, const char *id)
 {
     char *copy = strdup(id);
@@ -252,7 +240,7 @@ static int insert_holder(Semaphore *semaphore, size_t place, const char *id)
 int semaphore_acquire(Semaphore *semaphore, const char *id, SemaphoreResult *ret_result)
 {
     bool is_there;
-    if (!semaphore_id_is_valid(id))
+    if (!lock_name_is_id(id))
         return -EINVAL;
     size_t place = find_place(semaphore, id, &is_there);
     SemaphoreResult result = SEMAPHORE_CHANGED;

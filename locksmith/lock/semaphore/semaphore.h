@@ -35,12 +35,8 @@ typedef enum {
     SEMAPHORE_FULL,      /* acquire: max others hold it, or more */
 } SemaphoreResult;
 
-/* Whether id is one that may become a holder: not empty, at most LOCK_MAX_ID_CHARS bytes, and fit
- * to be printed (common/printable.h). Go locksmith takes any. */
-bool semaphore_id_is_valid(const char *id);
-
-/* Errors: -ENOMEM, -EINVAL for an id that is not valid, -E2BIG when SEMAPHORE_MAX_HOLDERS hold
- * it. */
+/* Errors: -ENOMEM, -EINVAL for an id that will not do (lock_name_is_id), -E2BIG when
+ * SEMAPHORE_MAX_HOLDERS hold it. */
 int semaphore_acquire(Semaphore *semaphore, const char *id, SemaphoreResult *ret_result);
 /* Takes any id, so that each one can be removed that another program put there. */
 SemaphoreResult semaphore_release(Semaphore *semaphore, const char *id);

@@ -273,16 +273,6 @@ START_TEST(a_watch_asks_nobody)
 }
 END_TEST
 
-START_TEST(groups_of_the_protocol)
-{
-    ck_assert(fleet_lock_group_is_valid("aZ09.-"));
-    ck_assert(fleet_lock_group_is_valid(""));
-    ck_assert(!fleet_lock_group_is_valid("a_b"));
-    ck_assert(!fleet_lock_group_is_valid("a/b"));
-    ck_assert(!fleet_lock_group_is_valid("caf\xc3\xa9"));
-}
-END_TEST
-
 Suite *unit_suite(void)
 {
     Suite *suite = suite_create("fleet-lock");
@@ -297,6 +287,5 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, what_fleet_lock_lacks_is_said);
     tcase_add_test(tcase, a_call_may_be_freed_where_it_ends_and_before);
     tcase_add_test(tcase, a_watch_asks_nobody);
-    tcase_add_test(tcase, groups_of_the_protocol);
     return suite;
 }

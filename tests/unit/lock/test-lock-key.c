@@ -5,6 +5,7 @@
 
 #include "common/cleanup.h"
 #include "locksmith/lock/lock-options.h"
+#include "locksmith/lock/lock-name.h"
 #include "tests/unit/unit.h"
 
 #define ROOT "coreos.com/updateengine/rebootlock/"
@@ -31,7 +32,7 @@ START_TEST(groups_have_the_keys_that_go_locksmith_gives_them)
         _cleanup_free_ char *group = NULL;
         _cleanup_free_ char *again = NULL;
         char with_slash[256];
-        ck_assert(lock_key_group_is_valid(keys[i].group));
+        ck_assert(lock_name_is_group(keys[i].group));
         ck_assert_int_eq(lock_key_of_semaphore(keys[i].group, &key), 0);
         ck_assert_str_eq(key, keys[i].key);
         ck_assert_int_eq(lock_key_read_group(key, strlen(key), &group), 0);
@@ -107,7 +108,7 @@ START_TEST(groups_that_are_not_used)
     name[sizeof(name) - 1] = '\0';
     const char *const bad[] = {".", "..", name, "a\n", "\xff", "\x7f"};
     for (size_t i = 0; i < ELEMENTS(bad); i++)
-        ck_assert(!lock_key_group_is_valid(bad[i]));
+        ck_assert(!lock_name_is_group(bad[i]));
     _cleanup_free_ char *long_key = NULL;
     char *group = NULL;
     ck_assert_int_eq(lock_key_of_semaphore(name, &long_key), 0);
@@ -115,7 +116,7 @@ START_TEST(groups_that_are_not_used)
 
     name[LOCK_MAX_ID_CHARS] = '\0';
     _cleanup_free_ char *key = NULL;
-    ck_assert(lock_key_group_is_valid(name));
+    ck_assert(lock_name_is_group(name));
     ck_assert_int_eq(lock_key_of_semaphore(name, &key), 0);
     ck_assert_int_eq(lock_key_read_group(key, strlen(key), &group), 0);
     ck_assert_str_eq(group, name);

@@ -85,7 +85,10 @@ START_TEST(etcd_v2_gets_the_request_that_go_locksmith_makes)
                      "{\"errorCode\":100,\"message\":\"Key not found\"}\n"},
             {.text = NULL}};
     _cleanup_(world_freep) World *world = world_new(LOCK_STORE_ETCD_V2, "a/b", replies);
-    ck_assert_int_eq(lock_acquire_new(world->lock, "m1", NULL, on_done, world, &world->call), 0);
+    ck_assert_int_eq(
+            lock_call_new(world->lock, &(LockRequest){.kind = LOCK_REQUEST_ACQUIRE, .id = "m1"},
+                    on_done, world, &world->call),
+            0);
     uint64_t end_usec = clock_now_usec(CLOCK_MONOTONIC) + 20 * USEC_PER_SEC;
     const char *put = NULL;
     while (!put && clock_now_usec(CLOCK_MONOTONIC) < end_usec) {
@@ -105,7 +108,9 @@ START_TEST(etcd_v3_is_asked_where_v3_is_configured)
 {
     ScriptReply replies[] = {{.text = NULL}};
     _cleanup_(world_freep) World *world = world_new(LOCK_STORE_ETCD_V3, "", replies);
-    ck_assert_int_eq(lock_status_new(world->lock, on_done, world, &world->call), 0);
+    ck_assert_int_eq(lock_call_new(world->lock, &(LockRequest){.kind = LOCK_REQUEST_STATUS},
+                             on_done, world, &world->call),
+            0);
     uint64_t end_usec = clock_now_usec(CLOCK_MONOTONIC) + 20 * USEC_PER_SEC;
     while (script_server_n_requests(world->server) == 0 &&
             clock_now_usec(CLOCK_MONOTONIC) < end_usec)
@@ -120,7 +125,10 @@ START_TEST(fleet_lock_is_asked)
     ScriptReply replies[] = {
             {.text = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"}, {.text = NULL}};
     _cleanup_(world_freep) World *world = world_new(LOCK_STORE_FLEET_LOCK, "", replies);
-    ck_assert_int_eq(lock_release_new(world->lock, "m1", on_done, world, &world->call), 0);
+    ck_assert_int_eq(
+            lock_call_new(world->lock, &(LockRequest){.kind = LOCK_REQUEST_RELEASE, .id = "m1"},
+                    on_done, world, &world->call),
+            0);
     run(world);
     ck_assert_int_eq(world->result, LOCK_DONE);
     ck_assert_ptr_nonnull(strstr(script_server_request(world->server, 0),
@@ -133,11 +141,21 @@ START_TEST(what_will_not_do_is_refused_before_it_begins)
     ScriptReply replies[] = {{.text = NULL}};
     _cleanup_(world_freep) World *world = world_new(LOCK_STORE_FLEET_LOCK, "", replies);
     RebootLock *lock = world->lock;
-    ck_assert_int_eq(lock_acquire_new(lock, "", NULL, on_done, world, &world->call), -EINVAL);
-    ck_assert_int_eq(lock_acquire_new(lock, "a\n", NULL, on_done, world, &world->call), -EINVAL);
-    ck_assert_int_eq(lock_release_new(lock, "", on_done, world, &world->call), -EINVAL);
-    ck_assert_int_eq(lock_release_new(lock, "\xff", on_done, world, &world->call), -EINVAL);
-    ck_assert_int_eq(lock_set_max_new(lock, -1, on_done, world, &world->call), -EINVAL);
+    ck_assert_int_eq(lock_call_new(lock, &(LockRequest){.kind = LOCK_REQUEST_ACQUIRE, .id = ""},
+                             on_done, world, &world->call),
+            -EINVAL);
+    ck_assert_int_eq(lock_call_new(lock, &(LockRequest){.kind = LOCK_REQUEST_ACQUIRE, .id = "a\n"},
+                             on_done, world, &world->call),
+            -EINVAL);
+    ck_assert_int_eq(lock_call_new(lock, &(LockRequest){.kind = LOCK_REQUEST_RELEASE, .id = ""},
+                             on_done, world, &world->call),
+            -EINVAL);
+    ck_assert_int_eq(lock_call_new(lock, &(LockRequest){.kind = LOCK_REQUEST_RELEASE, .id = "\xff"},
+                             on_done, world, &world->call),
+            -EINVAL);
+    ck_assert_int_eq(lock_call_new(lock, &(LockRequest){.kind = LOCK_REQUEST_SET_MAX, .max = -1},
+                             on_done, world, &world->call),
+            -EINVAL);
     ck_assert_ptr_null(world->call);
 }
 END_TEST

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "locksmith/lock/lock-name.h"
 #include "tests/unit/unit.h"
 
 /* Which lock is meant, by command line, environment and the daemon's word. What is asked of it then
@@ -72,7 +73,7 @@ START_TEST(what_is_told_goes_before_what_is_configured)
     ck_assert_str_eq(lock->endpoints[1], "http://d:2");
     ck_assert_str_eq(lock->group, "daemons");
     ck_assert_str_eq(lock->user, "d");
-    ck_assert_str_eq(lock_store_kind_name(lock->store), "etcd-v3");
+    ck_assert_str_eq(lock_name_of_store(lock->store), "etcd-v3");
     CtlOptions told = {.endpoints = {{"http://t:1"}, 1},
             .group = "",
             .store = "etcd-v2",
@@ -148,10 +149,10 @@ START_TEST(an_answer_comes_also_without_a_store)
     ErrorText error = {};
     LockResult result = LOCK_DONE;
     LockRequest request = {.kind = LOCK_REQUEST_STATUS};
-    ck_assert_int_eq(lock_access_run(access, &request, on_answer, &result, &error), 0);
+    ck_assert_int_eq(lock_access_run(access, NULL, &request, on_answer, &result, &error), 0);
     ck_assert_int_eq(result, LOCK_UNREACHABLE);
     LockRequest bad_id = {.kind = LOCK_REQUEST_ACQUIRE, .id = "tab\there"};
-    ck_assert_int_eq(lock_access_run(access, &bad_id, on_answer, &result, &error), -EINVAL);
+    ck_assert_int_eq(lock_access_run(access, NULL, &bad_id, on_answer, &result, &error), -EINVAL);
     ck_assert_ptr_nonnull(strstr(error.line, "id"));
 }
 END_TEST

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "locksmith/lock/lock-options.h"
+#include "locksmith/lock/lock-name.h"
 #include "tests/unit/unit.h"
 
 static Semaphore *parse(const char *text)
@@ -171,7 +172,7 @@ START_TEST(ids_that_will_not_do_are_not_taken_but_can_be_released)
             parse("{\"semaphore\":8,\"max\":9,\"holders\":[\"a\\nb\"]}");
     for (size_t i = 0; i < ELEMENTS(bad); i++) {
         SemaphoreResult result;
-        ck_assert(!semaphore_id_is_valid(bad[i]));
+        ck_assert(!lock_name_is_id(bad[i]));
         ck_assert_int_eq(semaphore_acquire(semaphore, bad[i], &result), -EINVAL);
     }
     ck_assert_int_eq(semaphore_release(semaphore, "a\nb"), SEMAPHORE_CHANGED);
