@@ -5,8 +5,9 @@
  * name a file that is not locked. Whoever opened the old file before the rename gets its lock when
  * we close it; a taker therefore looks whether what it locked is still what the path names.
  *
- * Who may read a file may take its lock: 0600, or any user could wait for it until our next start
- * and keep us from ever coming back.
+ * Everybody may read the file, and who may read a file may take its lock: any user could wait for
+ * it until our next start. So only root's lock counts; where somebody else holds it, the file is
+ * replaced, and the lock that we then have is that of the new one.
  *
  * Nothing is synced: /run does not outlive the boot. */
 
@@ -20,11 +21,11 @@
 #include <sys/stat.h>
 
 #include "common/fd-io.h"
+#include "locksmith/conditions/lock-owner.h"
 
 #define FOLDER "run/update-engine"
 #define NAME "coordinator.conf"
 #define TEMPORARY ".coordinator.conf.new"
-#define MODE 0600
 #define MAX_TRIES 16
 
 struct Coordinator {
@@ -72,16 +73,20 @@ static bool is_named(int folder_fd, int fd)
            own.st_dev == named.st_dev && own.st_ino == named.st_ino;
 }
 
-/* Returns the locked file that the path names. -EBUSY: another holds it. */
+/* Returns the locked file that the path names, or one that is locked by nobody who counts. -EBUSY:
+ * another coordinator holds it. */
 static int take_lock(int folder_fd)
 {
     for (int i = 0; i < MAX_TRIES; i++) {
         _cleanup_close_ int fd = openat(
-                folder_fd, NAME, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, MODE);
+                folder_fd, NAME, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
         if (fd < 0)
             return -errno;
-        if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-            return errno == EWOULDBLOCK ? -EBUSY : -errno;
+        if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+            if (errno != EWOULDBLOCK)
+                return -errno;
+            return lock_owner_is_root(fd) ? -EBUSY : TAKE_FD(fd);
+        }
         if (is_named(folder_fd, fd))
             return TAKE_FD(fd);
     }
@@ -93,10 +98,11 @@ static int write_locked(int folder_fd, const char *strategy, CoordinatorState st
     if (unlinkat(folder_fd, TEMPORARY, 0) < 0 && errno != ENOENT)
         return -errno;
     _cleanup_close_ int fd = openat(
-            folder_fd, TEMPORARY, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, MODE);
+            folder_fd, TEMPORARY, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return -errno;
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0 || fchmod(fd, MODE) < 0)
+    /* Nobody else can have opened it before it is locked. */
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0 || fchmod(fd, 0644) < 0)
         return -errno;
 
     _cleanup_free_ char *text = NULL;

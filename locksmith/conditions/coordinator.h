@@ -3,8 +3,8 @@
 
 /* The coordinator file, /run/update-engine/coordinator.conf: who decides about reboots on this host
  * and how far that is. Shell can source it; other tools of the field read it and hold its lock
- * (flock) when they are the ones who decide. Go locksmith's file, line for line, but for root
- * alone, since a lock needs no more than to open the file for reading:
+ * (flock) when they are the ones who decide. Go locksmith's file, line for line; but a lock that
+ * is not root's does not count, since it needs no more than to open the file for reading:
  *
  *   NAME=locksmithd
  *   STRATEGY=etcd-lock

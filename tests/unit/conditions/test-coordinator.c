@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "common/fd-io.h"
 #include "tests/unit/unit.h"
@@ -68,31 +70,67 @@ START_TEST(writes_every_state_as_go_locksmith_does)
 
     struct stat st;
     ck_assert_int_eq(fstatat(root_fd, COORDINATOR_FILE, &st, 0), 0);
-    ck_assert_uint_eq(st.st_mode & 07777, 0600);
+    ck_assert_uint_eq(st.st_mode & 07777, 0644);
     ck_assert_int_eq(fstatat(root_fd, "run/update-engine", &st, 0), 0);
     ck_assert_uint_eq(st.st_mode & 07777, 0755);
     umask(mask);
 }
 END_TEST
 
-/* Or anybody could keep the daemon from coming back. */
-START_TEST(nobody_else_can_take_the_lock)
+/* A process of this user that waits for the lock as Go locksmith would take it, until killed. Its
+ * parent may be gone by then, as that of a shell's flock(1) is. */
+static pid_t start_waiter(uid_t user, bool is_orphan)
+{
+    int ready[2];
+    char byte;
+    ck_assert_int_eq(pipe(ready), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        int fd = seteuid(user) < 0 ? -1 : openat(root_fd, COORDINATOR_FILE, O_RDONLY | O_CLOEXEC);
+        if (fd < 0 || flock(fd, LOCK_SH) < 0)
+            _exit(1);
+        pid_t heir = is_orphan ? fork() : 0;
+        if (heir == 0) {
+            (void)!write(ready[1], "x", 1);
+            pause();
+        }
+        _exit(heir < 0);
+    }
+    safe_close(ready[1]);
+    ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+    safe_close(ready[0]);
+    return child;
+}
+
+static void expect_waiter(uid_t user, bool is_orphan, int expected)
 {
     _cleanup_(coordinator_freep) Coordinator *coordinator = NULL;
     ErrorText error = {""};
-    mode_t mask = umask(0);
-    ck_assert_int_eq(fchmod(root_fd, 0755), 0);
-    ck_assert_int_eq(coordinator_new(root_fd, "reboot", &coordinator, &error), 0);
-    ck_assert_int_eq(coordinator_set(coordinator, "reboot", COORDINATOR_RUNNING, &error), 0);
-    umask(mask);
+    pid_t waiter = start_waiter(user, is_orphan);
+    if (is_orphan)
+        ck_assert_int_eq(waitpid(waiter, NULL, 0), waiter);
+    int r = coordinator_new(root_fd, "reboot", &coordinator, &error);
+    ck_assert_msg(r == expected, "user %u: %d %s", user, r, error.line);
+    if (r == 0)
+        ck_assert(!can_lock());
+    if (!is_orphan) {
+        ck_assert_int_eq(kill(waiter, SIGKILL), 0);
+        ck_assert_int_eq(waitpid(waiter, NULL, 0), waiter);
+    }
+}
+
+/* Or anybody could keep the daemon from coming back. */
+START_TEST(only_roots_lock_counts)
+{
+    Coordinator *coordinator = NULL;
     if (geteuid() != 0)
         unit_skip("only root can be somebody else");
-    ck_assert_int_eq(seteuid(65534), 0);
-    int fd = openat(root_fd, COORDINATOR_FILE, O_RDONLY | O_CLOEXEC);
-    int failure = errno;
-    ck_assert_int_eq(seteuid(0), 0);
-    ck_assert_int_eq(fd, -1);
-    ck_assert_int_eq(failure, EACCES);
+    ck_assert_int_eq(fchmod(root_fd, 0755), 0);
+    ck_assert_int_eq(coordinator_new(root_fd, "reboot", &coordinator, NULL), 0);
+    coordinator_free(coordinator);
+    expect_waiter(65534, false, 0);
+    expect_waiter(0, false, -EBUSY);
+    expect_waiter(65534, true, 0);
 }
 END_TEST
 
@@ -178,7 +216,7 @@ Suite *unit_suite(void)
     TCase *tcase = unit_case(suite, "file and lock");
     tcase_add_checked_fixture(tcase, open_root, close_root);
     tcase_add_test(tcase, writes_every_state_as_go_locksmith_does);
-    tcase_add_test(tcase, nobody_else_can_take_the_lock);
+    tcase_add_test(tcase, only_roots_lock_counts);
     tcase_add_test(tcase, refuses_a_second_coordinator);
     tcase_add_test(tcase, is_refused_by_another_tools_lock);
     tcase_add_test(tcase, writes_nothing_when_nothing_is_different);
