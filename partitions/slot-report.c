@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "partitions/slot-content.h"
+#include "partitions/slot-trailer-read.h"
 
 static const char *health_text(TableHealth health)
 {
@@ -42,12 +43,50 @@ static const char *remark(const SlotReport *report, size_t slot)
     return is_running ? "running" : is_next ? "boots next" : "";
 }
 
-/* What cannot be read is shown as unknown: the report is about the table. */
-static SlotContentKind probe(const SlotReport *report, size_t slot)
+/* What a slot holds. What cannot be read is shown as unknown: the report is about the table. */
+typedef struct {
+    SlotContentKind kind;
+    bool is_unreadable; /* the trailer */
+    TrailerFault fault;
+    SlotTrailer trailer; /* product and version are "" unless it is valid */
+} Content;
+
+static Content look_into(const SlotReport *report, size_t slot)
 {
-    SlotContentKind kind = {0};
-    (void)slot_content_probe(report->disk, slot, &kind);
-    return kind;
+    Content content = {.fault = TRAILER_ABSENT};
+    (void)slot_content_probe(report->disk, slot, &content.kind);
+    content.is_unreadable =
+            slot_trailer_read(report->disk, slot, &content.fault, &content.trailer, NULL) < 0;
+    return content;
+}
+
+static const char *describe_trailer(const Content *content)
+{
+    if (content->is_unreadable)
+        return "cannot be read";
+    if (content->fault == TRAILER_VALID)
+        return "valid";
+    return content->fault == TRAILER_ABSENT ? "absent" : slot_trailer_fault_text(content->fault);
+}
+
+static const char *or_dash(const char *text)
+{
+    return text[0] ? text : "-";
+}
+
+static void print_slot(const SlotReport *report, const Slot *slot, size_t index)
+{
+    char unique[GUID_TEXT_CHARS + 1], size[32];
+    Content content = look_into(report, index);
+    guid_to_text(&slot->unique, unique);
+    format_size(slot->size_bytes, size, sizeof(size));
+    printf("%-12s %8u %5u %10s %10s  %-10s %-10s %-12s %s%s%s\n", slot->label, slot->priority,
+            slot->tries, slot->successful ? "yes" : "no", size, or_dash(content.kind.type),
+            or_dash(content.trailer.product), or_dash(content.trailer.version), unique,
+            remark(report, index)[0] ? "  " : "", remark(report, index));
+    if (content.is_unreadable ||
+            (content.fault != TRAILER_VALID && content.fault != TRAILER_ABSENT))
+        printf("%-12s its trailer %s\n", "", describe_trailer(&content));
 }
 
 void slot_report_print_text(const SlotReport *report)
@@ -55,20 +94,11 @@ void slot_report_print_text(const SlotReport *report)
     size_t n_slots;
     const Slot *slots = slot_disk_slots(report->disk, &n_slots);
     printf("%s: partition table %s\n", report->path, health_text(slot_disk_health(report->disk)));
-    printf("%-12s %8s %5s %10s %10s  %-10s %s\n", "SLOT", "PRIORITY", "TRIES", "SUCCESSFUL", "SIZE",
-            "CONTENT", "PARTUUID");
-    for (size_t i = 0; i < n_slots; i++) {
-        char unique[GUID_TEXT_CHARS + 1], size[32];
-        if (report->only != SLOT_NONE && report->only != i)
-            continue;
-        guid_to_text(&slots[i].unique, unique);
-        format_size(slots[i].size_bytes, size, sizeof(size));
-        SlotContentKind kind = probe(report, i);
-        printf("%-12s %8u %5u %10s %10s  %-10s %s%s%s\n", slots[i].label, slots[i].priority,
-                slots[i].tries, slots[i].successful ? "yes" : "no", size,
-                kind.type[0] ? kind.type : "-", unique, remark(report, i)[0] ? "  " : "",
-                remark(report, i));
-    }
+    printf("%-12s %8s %5s %10s %10s  %-10s %-10s %-12s %s\n", "SLOT", "PRIORITY", "TRIES",
+            "SUCCESSFUL", "SIZE", "CONTENT", "PRODUCT", "VERSION", "PARTUUID");
+    for (size_t i = 0; i < n_slots; i++)
+        if (report->only == SLOT_NONE || report->only == i)
+            print_slot(report, &slots[i], i);
 }
 
 static json_t *label_or_null(const Slot *slots, size_t slot)
@@ -80,14 +110,16 @@ static json_t *slot_to_json(const SlotReport *report, size_t index)
 {
     size_t n_slots;
     const Slot *slot = &slot_disk_slots(report->disk, &n_slots)[index];
-    SlotContentKind kind = probe(report, index);
+    Content content = look_into(report, index);
     char unique[GUID_TEXT_CHARS + 1];
     guid_to_text(&slot->unique, unique);
-    return json_pack("{s:s, s:s, s:I, s:I, s:I, s:i, s:i, s:b, s:s, s:s}", "label", slot->label,
-            "partuuid", unique, "partition", (json_int_t)slot->entry + 1, "offset_bytes",
-            (json_int_t)slot->offset_bytes, "size_bytes", (json_int_t)slot->size_bytes, "priority",
-            (int)slot->priority, "tries", (int)slot->tries, "successful", (int)slot->successful,
-            "content", kind.type, "content_label", kind.label);
+    return json_pack("{s:s, s:s, s:I, s:I, s:I, s:i, s:i, s:b, s:s, s:s, s:s, s:s, s:s}", "label",
+            slot->label, "partuuid", unique, "partition", (json_int_t)slot->entry + 1,
+            "offset_bytes", (json_int_t)slot->offset_bytes, "size_bytes",
+            (json_int_t)slot->size_bytes, "priority", (int)slot->priority, "tries",
+            (int)slot->tries, "successful", (int)slot->successful, "content", content.kind.type,
+            "content_label", content.kind.label, "trailer", describe_trailer(&content), "product",
+            content.trailer.product, "version", content.trailer.version);
 }
 
 /* Prints and releases it. */

@@ -21,7 +21,9 @@ void slot_report_print_text(const SlotReport *report);
 /* Prints one JSON object to stdout: disk, sector_bytes, table ("good", "primary-damaged",
  * "backup-damaged", "copies-differ"), primary and backup ("valid" or what is wrong), next and
  * running (a label or null), slots (label, partuuid, partition, offset_bytes, size_bytes, priority,
- * tries, successful, content and content_label as libblkid knows them, "" when it does not).
+ * tries, successful, content and content_label as libblkid knows them, "" when it does not, trailer
+ * ("valid", "absent", or what is wrong with it), product and version as a valid one has them, else
+ * "").
  * Errors: -ENOMEM. */
 int slot_report_print_json(const SlotReport *report);
 

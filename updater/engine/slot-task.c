@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "partitions/slot-disk.h"
+#include "partitions/slot-reader.h"
 #include "updater/engine/thread-job.h"
-#include "updater/install/slot-reader.h"
 
 struct SlotTask {
     ThreadJob *job;

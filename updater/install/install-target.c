@@ -16,7 +16,7 @@
 
 #include "common/bytes.h"
 #include "common/fd-io.h"
-#include "updater/install/slot-reader.h"
+#include "partitions/slot-reader.h"
 
 #define ZERO_CHUNK_BYTES (64 * 1024)
 #define PROBE_BYTES 4096

@@ -9,8 +9,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "partitions/slot-reader.h"
 #include "updater/install/install.h"
-#include "updater/install/slot-reader.h"
 #include "verity/hash-tree.h"
 
 typedef struct {

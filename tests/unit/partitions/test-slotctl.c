@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "partitions/slot-trailer.h"
 #include "tests/unit/partitions/disk-maker.h"
 #include "tests/unit/partitions/fake-root.h"
 #include "tests/unit/unit.h"
@@ -103,6 +104,40 @@ START_TEST(status_as_json)
     ck_assert_int_eq(json_integer_value(json_object_get(b, "tries")), 0);
     ck_assert(json_is_true(json_object_get(b, "successful")));
     json_decref(json);
+}
+END_TEST
+
+/* The last block of the third partition, USR-B. */
+#define END_OF_B ((66 + 16) * 512)
+
+static void put_trailer(MadeDisk *made, bool is_damaged)
+{
+    const SlotTrailer trailer = {
+            .fs_bytes = SLOT_TRAILER_ALIGNMENT, .product = "acme", .version = "2.0"};
+    slot_trailer_make(&trailer, made->data + END_OF_B - SLOT_TRAILER_BYTES);
+    if (is_damaged)
+        made->data[END_OF_B - 1] ^= 1;
+}
+
+START_TEST(status_has_product_and_version_of_the_trailer)
+{
+    const char *path = save(&PLAN, put_trailer, false);
+    run(0, "status --disk %s", path);
+    assert_printed(" acme       2.0          " UNIQUE_B);
+    run(0, "status --json --disk %s", path);
+    json_t *json = json_loads(output, 0, NULL), *slots = json_object_get(json, "slots");
+    json_t *a = json_array_get(slots, 0), *b = json_array_get(slots, 1);
+    ck_assert_str_eq(json_string_value(json_object_get(a, "trailer")), "absent");
+    ck_assert_str_eq(json_string_value(json_object_get(a, "version")), "");
+    ck_assert_str_eq(json_string_value(json_object_get(b, "trailer")), "valid");
+    ck_assert_str_eq(json_string_value(json_object_get(b, "product")), "acme");
+    ck_assert_str_eq(json_string_value(json_object_get(b, "version")), "2.0");
+    json_decref(json);
+
+    path = save(&PLAN, put_trailer, true);
+    run(0, "status --disk %s", path);
+    assert_printed("its trailer has a wrong checksum\n");
+    ck_assert_ptr_null(strstr(output, "acme"));
 }
 END_TEST
 
@@ -229,6 +264,7 @@ Suite *unit_suite(void)
     TCase *tcase = unit_case(suite, "slotctl");
     tcase_add_test(tcase, status_shows_the_slots);
     tcase_add_test(tcase, status_as_json);
+    tcase_add_test(tcase, status_has_product_and_version_of_the_trailer);
     tcase_add_test(tcase, next_with_and_without_a_try);
     tcase_add_test(tcase, good_and_bad);
     tcase_add_test(tcase, the_running_slot_is_marked_good);

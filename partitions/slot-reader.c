@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "updater/install/slot-reader.h"
+#include "partitions/slot-reader.h"
 
 #include <errno.h>
 #include <fcntl.h>
