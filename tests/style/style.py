@@ -54,8 +54,9 @@ ALLOWED = {
     "updater": ["common"],  # update-error: the numbers that all of updater/ shares
     "updater/config": ["common", "updater/update-error.h"],
     "updater/omaha": ["common", "updater/update-error.h"],
-    "updater/payload": ["common", "verity", "updater/update-error.h"],
-    "updater/payload-tool": ["common", "verity", "updater/payload", "updater/update-error.h"],
+    "updater/payload": ["common", "verity", "partitions/slot-trailer.h", "updater/update-error.h"],
+    "updater/payload-tool": ["common", "verity", "partitions/slot-trailer.h", "updater/payload",
+                             "updater/update-error.h"],
     "updater/install": ["common", "partitions", "verity", "updater/config", "updater/omaha",
                         "updater/payload", "updater/update-error.h"],
     "updater/engine": ["common", "partitions", "verity", "updater/config", "updater/omaha",

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* One pass over the data serves both the tree and the hash of the partition: the tree's builder
- * hands its blocks on in order. What lies behind the data (the tree, which we have just written)
- * is read back after it was synced, so the hash covers what the device gives, to the last byte. */
+ * hands its blocks on in order. What lies behind the data (the tree, which we have just written,
+ * and what the payload put behind that) is read back after it was synced, so the hash covers what
+ * the device gives, to the last byte. */
 
 #include "updater/install/slot-proof.h"
 

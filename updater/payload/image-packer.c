@@ -44,7 +44,6 @@ typedef struct {
     int level;
     int image_fd;
     int blob_fd;
-    uint64_t n_blocks;
     PackedImage *image;
 
     pthread_mutex_t mutex; /* guards what follows */
@@ -109,11 +108,9 @@ static bool compress(Desk *desk, PackedOperation *packed, size_t n_chunk_bytes, 
 static int pack_chunk(Packer *packer, Desk *desk, size_t i, uint8_t *ret_data)
 {
     PackedOperation *packed = &packer->image->packed[i];
-    uint64_t start_block = (uint64_t)i * CHUNK_BLOCKS;
-    packed->extent = (Extent){start_block, MIN(CHUNK_BLOCKS, packer->n_blocks - start_block)};
     size_t n_bytes = (size_t)packed->extent.n_blocks * MANIFEST_BLOCK_BYTES;
-    int r = fd_pread_full(
-            packer->image_fd, desk->chunk, n_bytes, start_block * MANIFEST_BLOCK_BYTES);
+    int r = fd_pread_full(packer->image_fd, desk->chunk, n_bytes,
+            packed->extent.start_block * MANIFEST_BLOCK_BYTES);
     if (r < 0)
         return error_say(&desk->error, r, "the image cannot be read: %s", strerror(-r));
 
@@ -254,28 +251,41 @@ static void free_slots(Packer *packer)
     free(packer->slots);
 }
 
-static int new_image(uint64_t n_blocks, PackedImage **ret_image)
+static void cut_into_operations(const Extent *parts, size_t n_parts, PackedOperation *packed)
+{
+    for (size_t i = 0; i < n_parts; i++)
+        for (uint64_t at = 0; at < parts[i].n_blocks; at += CHUNK_BLOCKS)
+            (packed++)->extent = (Extent){
+                    .start_block = parts[i].start_block + at,
+                    .n_blocks = MIN(CHUNK_BLOCKS, parts[i].n_blocks - at),
+            };
+}
+
+static int new_image(const Extent *parts, size_t n_parts, PackedImage **ret_image)
 {
     _cleanup_(packed_image_freep) PackedImage *image = calloc(1, sizeof(*image));
     if (!image)
         return -ENOMEM;
-    image->n_operations = (size_t)u64_div_round_up(n_blocks, CHUNK_BLOCKS);
+    for (size_t i = 0; i < n_parts; i++)
+        image->n_operations += (size_t)u64_div_round_up(parts[i].n_blocks, CHUNK_BLOCKS);
     image->packed = calloc(image->n_operations, sizeof(*image->packed));
     image->operations = calloc(image->n_operations, sizeof(*image->operations));
     if (!image->packed || !image->operations)
         return -ENOMEM;
+    cut_into_operations(parts, n_parts, image->packed);
     *ret_image = TAKE_PTR(image);
     return 0;
 }
 
-int image_packer_run(const ImagePackerOptions *options, int image_fd, uint64_t n_blocks,
-        int blob_fd, uint64_t *n_blob_bytes, PackedImage **ret_image, ErrorText *error)
+int image_packer_run(const ImagePackerOptions *options, int image_fd, const Extent *parts,
+        size_t n_parts, int blob_fd, uint64_t *n_blob_bytes, PackedImage **ret_image,
+        ErrorText *error)
 {
     int level = options->level == 0 ? IMAGE_PACKER_LEVEL : options->level;
     if (level < 1 || level > ZSTD_maxCLevel())
         return error_say(error, -EINVAL, "level %d is not one of 1 to %d", level, ZSTD_maxCLevel());
     _cleanup_(packed_image_freep) PackedImage *image = NULL;
-    int r = new_image(n_blocks, &image);
+    int r = new_image(parts, n_parts, &image);
     if (r < 0)
         return r;
     Packer packer = {
@@ -283,7 +293,6 @@ int image_packer_run(const ImagePackerOptions *options, int image_fd, uint64_t n
             .level = level,
             .image_fd = image_fd,
             .blob_fd = blob_fd,
-            .n_blocks = n_blocks,
             .image = image,
             .mutex = PTHREAD_MUTEX_INITIALIZER,
             .has_room = PTHREAD_COND_INITIALIZER,

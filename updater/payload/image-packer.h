@@ -32,9 +32,10 @@ void packed_image_free(PackedImage *image);
 DEFINE_CLEANUP(PackedImage *, packed_image_free);
 const Operation *packed_image_operations(const PackedImage *image, size_t *ret_n_operations);
 
-/* Packs n_blocks blocks from the start of image_fd. Blobs are appended to blob_fd at
- * *n_blob_bytes, which is advanced; operations' offsets count from 0 of that file. Memory is about
- * 3 MiB a thread. Blocks. Errors: -EINVAL for a level that zstd does not have, -ENOMEM, errno of
- * read, write and thread; *n_blob_bytes is then anywhere. */
-int image_packer_run(const ImagePackerOptions *options, int image_fd, uint64_t n_blocks,
-        int blob_fd, uint64_t *n_blob_bytes, PackedImage **ret_image, ErrorText *error);
+/* Packs the blocks of image_fd that lie in the parts; no operation holds blocks of two parts. Blobs
+ * are appended to blob_fd at *n_blob_bytes, which is advanced; operations' offsets count from 0 of
+ * that file. Memory is about 3 MiB a thread. Blocks. Errors: -EINVAL for a level that zstd does not
+ * have, -ENOMEM, errno of read, write and thread; *n_blob_bytes is then anywhere. */
+int image_packer_run(const ImagePackerOptions *options, int image_fd, const Extent *parts,
+        size_t n_parts, int blob_fd, uint64_t *n_blob_bytes, PackedImage **ret_image,
+        ErrorText *error);

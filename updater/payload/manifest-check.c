@@ -185,16 +185,19 @@ static UpdateError check_tiling(const PartitionUpdate *partition, const Extent *
     return UPDATE_OK;
 }
 
+/* The operations' extents and the tree's, which nobody else may write, are all of the partition. */
 static UpdateError check_extents(
         const PartitionUpdate *partition, uint64_t n_blocks, ErrorText *error)
 {
-    size_t n_extents = 0;
+    size_t n_extents = partition->n_tree_blocks > 0 ? 1 : 0;
     for (size_t i = 0; i < partition->n_operations; i++)
         n_extents += partition->operations[i].n_dst_extents;
     _cleanup_free_ Extent *extents = calloc(n_extents + 1, sizeof(*extents));
     if (!extents)
         return error_say(error, UPDATE_ERROR_GENERIC, "out of memory");
     size_t n = 0;
+    if (partition->n_tree_blocks > 0)
+        extents[n++] = (Extent){partition->tree_start_block, partition->n_tree_blocks};
     for (size_t i = 0; i < partition->n_operations; i++) {
         const Operation *operation = &partition->operations[i];
         for (size_t j = 0; j < operation->n_dst_extents; j++)
@@ -213,12 +216,12 @@ static UpdateError check_verity(
                 "partition %s: the hash tree is said to cover %" PRIu64
                 " blocks with %zu bytes of salt",
                 partition->name, partition->verity.n_data_blocks, partition->verity.n_salt_bytes);
-    if (partition->tree_start_block != partition->verity.n_data_blocks ||
-            partition->n_tree_blocks != layout.n_tree_blocks ||
-            n_blocks < partition->tree_start_block ||
-            n_blocks - partition->tree_start_block != partition->n_tree_blocks)
+    if (partition->n_tree_blocks != layout.n_tree_blocks ||
+            partition->tree_start_block < partition->verity.n_data_blocks ||
+            partition->tree_start_block > n_blocks ||
+            n_blocks - partition->tree_start_block < partition->n_tree_blocks)
         return error_say(error, UPDATE_ERROR_MANIFEST,
-                "partition %s: the hash tree does not lie right behind its data, up to the end",
+                "partition %s: the hash tree does not lie behind its data and inside the partition",
                 partition->name);
     return UPDATE_OK;
 }
@@ -242,7 +245,6 @@ static UpdateError check_partition(
         UpdateError failure = check_verity(partition, n_blocks, error);
         if (failure != UPDATE_OK)
             return failure;
-        n_blocks = partition->verity.n_data_blocks;
     }
     return check_extents(partition, n_blocks, error);
 }

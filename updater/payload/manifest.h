@@ -50,7 +50,7 @@ typedef struct {
 
 typedef struct {
     const char *name;
-    uint64_t size_bytes; /* what hash covers: file system and tree; multiple of 4096 */
+    uint64_t size_bytes; /* what hash covers: data, tree, what follows; multiple of 4096 */
     Sha256 hash;
     const Operation *operations; /* data_offset_bytes ascends without gaps */
     size_t n_operations;
@@ -74,10 +74,10 @@ typedef struct Manifest {
 } Manifest;
 
 /* Reads n_bytes at data (borrowed). Checks: block size, known operation types, blobs consecutive up
- * to signatures_offset, every blob with a hash, extents inside size_bytes, none empty, every block
- * of the data (with verity) or of the partition (without) written exactly once, tree extent right
- * after the data and of the right size up to size_bytes, index length, frames that add up, names
- * unique and printable. Memory is bounded by a multiple of n_bytes and by n_bytes + 97 MiB.
+ * to signatures_offset, every blob with a hash, extents inside size_bytes, none empty, the tree's
+ * extent behind the data, inside size_bytes and of the right size, every other block of the
+ * partition written by exactly one operation, index length, frames that add up, names unique and
+ * printable. Memory is bounded by a multiple of n_bytes and by n_bytes + 97 MiB.
  * Returns UPDATE_OK, UPDATE_ERROR_MANIFEST, UPDATE_ERROR_VERSION_REFUSED (minor version),
  * UPDATE_ERROR_NO_SIGNATURE, UPDATE_ERROR_NO_PARTITION_INFO, UPDATE_ERROR_OPERATION_HASH (a blob
  * without one), or UPDATE_ERROR_GENERIC for lack of memory. */

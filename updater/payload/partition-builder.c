@@ -9,6 +9,7 @@
 #include "common/bytes.h"
 #include "common/fd-io.h"
 #include "updater/payload/image-packer.h"
+#include "updater/payload/image-trailer.h"
 #include "updater/payload/output-file.h"
 #include "updater/payload/partition-digest.h"
 
@@ -31,7 +32,10 @@ typedef struct {
     const char *scratch_path;
     int image_fd;
     uint64_t n_blocks;
+    bool has_trailer;
+    SlotTrailer trailer;
     uint64_t n_done_bytes; /* of both passes */
+    uint64_t n_total_bytes;
 } Job;
 
 static void on_progress(uint64_t n_bytes, void *userdata)
@@ -39,8 +43,8 @@ static void on_progress(uint64_t n_bytes, void *userdata)
     Job *job = userdata;
     job->n_done_bytes += n_bytes;
     if (job->options->on_progress)
-        job->options->on_progress(job->builder->name, job->n_done_bytes,
-                2 * job->n_blocks * MANIFEST_BLOCK_BYTES, job->options->userdata);
+        job->options->on_progress(
+                job->builder->name, job->n_done_bytes, job->n_total_bytes, job->options->userdata);
 }
 
 /* The same partition of the same product keeps its salt from version to version: a client can then
@@ -60,38 +64,91 @@ static void choose_salt(const Job *job, VerityParameters *parameters)
     parameters->n_salt_bytes = SHA256_BYTES;
 }
 
+/* What the manifest says of the tree, but for a root that is computed. */
+static int plan_tree(const Job *job, PartitionUpdate *partition)
+{
+    partition->size_bytes = job->n_blocks * MANIFEST_BLOCK_BYTES;
+    if (!partition->has_verity)
+        return 0;
+    VerityParameters *verity = &partition->verity;
+    if (job->has_trailer) {
+        verity->n_data_blocks = job->trailer.fs_bytes / MANIFEST_BLOCK_BYTES;
+        verity->n_salt_bytes = job->trailer.n_salt_bytes;
+        memcpy(verity->salt, job->trailer.salt, sizeof(verity->salt));
+        partition->tree_start_block = job->trailer.tree_offset / MANIFEST_BLOCK_BYTES;
+    } else {
+        verity->n_data_blocks = partition->tree_start_block = job->n_blocks;
+        choose_salt(job, verity);
+    }
+    VerityLayout layout;
+    int r = verity_layout_compute(verity, &layout);
+    if (r < 0)
+        return r;
+    partition->n_tree_blocks = layout.n_tree_blocks;
+    if (!job->has_trailer)
+        partition->size_bytes += layout.n_tree_blocks * MANIFEST_BLOCK_BYTES;
+    return 0;
+}
+
 static int hash_image(Job *job, ErrorText *error)
 {
     PartitionUpdate *partition = &job->builder->partition;
-    _cleanup_close_ int tree_fd = -1;
-    if (!job->options->without_verity) {
-        partition->verity.n_data_blocks = job->n_blocks;
-        choose_salt(job, &partition->verity);
-        tree_fd = output_file_open_scratch(job->scratch_path, error);
-        if (tree_fd < 0)
-            return tree_fd;
-    }
+    bool is_tree_there = partition->has_verity && job->has_trailer;
     PartitionDigestOptions options = {
-            .n_data_blocks = job->n_blocks,
-            .verity = job->options->without_verity ? NULL : &partition->verity,
+            .n_data_blocks =
+                    partition->has_verity ? partition->verity.n_data_blocks : job->n_blocks,
+            .verity = partition->has_verity ? &partition->verity : NULL,
+            .root_hash = is_tree_there ? &job->trailer.root_hash : NULL,
+            .n_blocks = is_tree_there ? job->n_blocks : 0,
             .n_threads = job->options->n_threads,
             .on_progress = on_progress,
             .userdata = job,
     };
+    _cleanup_close_ int scratch_fd = -1;
+    VerityRegion tree = {job->image_fd, partition->tree_start_block * MANIFEST_BLOCK_BYTES};
+    if (partition->has_verity && !is_tree_there) {
+        scratch_fd = output_file_open_scratch(job->scratch_path, error);
+        if (scratch_fd < 0)
+            return scratch_fd;
+        tree = (VerityRegion){scratch_fd, 0};
+    }
     PartitionDigest *digest = &job->builder->digest;
-    int r = partition_digest_compute(
-            &options, job->image_fd, (VerityRegion){tree_fd, 0}, digest, error);
+    int r = partition_digest_compute(&options, job->image_fd, tree, digest, error);
     if (r < 0)
         return r;
-    partition->size_bytes = (job->n_blocks + digest->n_tree_blocks) * MANIFEST_BLOCK_BYTES;
     partition->hash = digest->hash;
-    if (job->options->without_verity)
-        return 0;
-    partition->has_verity = true;
-    partition->tree_start_block = job->n_blocks;
-    partition->n_tree_blocks = digest->n_tree_blocks;
     partition->root_hash = digest->root_hash;
     partition->block_index = digest->block_index;
+    return 0;
+}
+
+/* Everything but a tree that is there: the client builds that one. */
+static int pack_image(Job *job, int blob_fd, uint64_t *n_blob_bytes, ErrorText *error)
+{
+    PartitionUpdate *partition = &job->builder->partition;
+    enum { N_PARTS = 3 };
+    Extent parts[N_PARTS] = {{0, job->n_blocks}};
+    if (partition->has_verity && job->has_trailer) {
+        uint64_t data_end = partition->verity.n_data_blocks;
+        uint64_t tree_end = partition->tree_start_block + partition->n_tree_blocks;
+        parts[0].n_blocks = data_end;
+        parts[1] = (Extent){data_end, partition->tree_start_block - data_end};
+        parts[2] = (Extent){tree_end, job->n_blocks - tree_end};
+    }
+    job->n_total_bytes = partition->size_bytes;
+    for (size_t i = 0; i < N_PARTS; i++)
+        job->n_total_bytes += parts[i].n_blocks * MANIFEST_BLOCK_BYTES;
+    ImagePackerOptions options = {
+            .n_threads = job->options->n_threads,
+            .level = job->options->level,
+            .on_progress = on_progress,
+            .userdata = job,
+    };
+    int r = image_packer_run(&options, job->image_fd, parts, N_PARTS, blob_fd, n_blob_bytes,
+            &job->builder->image, error);
+    if (r < 0)
+        return r;
+    partition->operations = packed_image_operations(job->builder->image, &partition->n_operations);
     return 0;
 }
 
@@ -124,21 +181,29 @@ static bool has_changed(const struct stat *a, const struct stat *b)
            a->st_mtim.tv_nsec != b->st_mtim.tv_nsec;
 }
 
+/* Takes over what the image says of itself, where it does. */
+static int read_trailer(Job *job, const char *image_path, ErrorText *error)
+{
+    const PayloadWriterOptions *options = job->options;
+    ErrorText reason = {0};
+    int r = image_trailer_read(
+            job->image_fd, job->n_blocks * MANIFEST_BLOCK_BYTES, &job->trailer, &reason);
+    if (r > 0)
+        r = image_trailer_check(&job->trailer, options, &reason);
+    if (r < 0)
+        return reason.line[0] ? error_say(error, r, "%s: %s", image_path, reason.line) : r;
+    job->has_trailer = r > 0;
+    job->builder->partition.has_verity =
+            !options->without_verity && (!job->has_trailer || job->trailer.tree_bytes > 0);
+    return 0;
+}
+
 static int pack_and_hash(Job *job, int blob_fd, uint64_t *n_blob_bytes, ErrorText *error)
 {
-    ImagePackerOptions options = {
-            .n_threads = job->options->n_threads,
-            .level = job->options->level,
-            .on_progress = on_progress,
-            .userdata = job,
-    };
-    int r = image_packer_run(&options, job->image_fd, job->n_blocks, blob_fd, n_blob_bytes,
-            &job->builder->image, error);
-    if (r < 0)
-        return r;
-    PartitionUpdate *partition = &job->builder->partition;
-    partition->operations = packed_image_operations(job->builder->image, &partition->n_operations);
-    return hash_image(job, error);
+    int r = plan_tree(job, &job->builder->partition);
+    if (r >= 0)
+        r = pack_image(job, blob_fd, n_blob_bytes, error);
+    return r < 0 ? r : hash_image(job, error);
 }
 
 static int build(
@@ -166,7 +231,9 @@ static int build(
             return copy_fd;
         job->image_fd = copy_fd;
     }
-    r = pack_and_hash(job, blob_fd, n_blob_bytes, error);
+    r = read_trailer(job, image_path, error);
+    if (r >= 0)
+        r = pack_and_hash(job, blob_fd, n_blob_bytes, error);
     if (r >= 0 && (fstat(fd, &after) < 0 || has_changed(&before, &after)))
         r = error_say(error, -EINVAL, "%s changed while it was read: start again", image_path);
     return r;

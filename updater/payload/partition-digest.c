@@ -6,8 +6,8 @@
 #include "common/fd-io.h"
 #include "verity/block-index.h"
 
-/* One pass of the verity code builds the tree and hands out the data in order for the partition's
- * hash; the tree follows; the index is read out of the tree's lowest level. */
+/* One pass of the verity code builds or checks the tree and hands out the data in order for the
+ * partition's hash; the rest follows; the index is read out of the tree's lowest level. */
 #define PIECE_BYTES ((size_t)256 * 1024)
 
 typedef struct {
@@ -23,9 +23,8 @@ static void on_data(const void *data, size_t n_bytes, void *userdata)
         job->options->on_progress(n_bytes, job->options->userdata);
 }
 
-/* Hands a region's bytes in order to `take`. */
-static int read_region(VerityRegion region, uint64_t n_bytes, Job *job,
-        void (*take)(const void *data, size_t n_bytes, void *userdata))
+/* Adds a region to the hash. */
+static int add_region(Job *job, VerityRegion region, uint64_t n_bytes)
 {
     _cleanup_free_ uint8_t *piece = malloc(PIECE_BYTES);
     if (!piece)
@@ -35,16 +34,10 @@ static int read_region(VerityRegion region, uint64_t n_bytes, Job *job,
         int r = fd_pread_full(region.fd, piece, n, region.offset_bytes + at);
         if (r < 0)
             return r;
-        take(piece, n, job);
+        on_data(piece, n, job);
         at += n;
     }
     return 0;
-}
-
-static void on_tree(const void *data, size_t n_bytes, void *userdata)
-{
-    Job *job = userdata;
-    sha256_stream_add(job->hash, data, n_bytes);
 }
 
 /* Fills index from the digests of the data blocks in the tree. */
@@ -68,21 +61,36 @@ static int read_index(VerityRegion tree, const VerityLayout *layout, const Sha25
     return 0;
 }
 
+/* Writes the tree, or holds the one that is there against its root. */
+static int walk_tree(
+        Job *job, int data_fd, VerityRegion tree, PartitionDigest *digest, ErrorText *error)
+{
+    const PartitionDigestOptions *options = job->options;
+    VerityRegion data = {data_fd, 0};
+    VerityRun run = {.n_threads = options->n_threads, .on_data = on_data, .userdata = job};
+    if (!options->root_hash)
+        return verity_tree_build(options->verity, data, tree, &run, &digest->root_hash, error);
+    digest->root_hash = *options->root_hash;
+    return verity_tree_verify(options->verity, data, tree, options->root_hash, &run, error);
+}
+
 static int compute_with_tree(
         Job *job, int data_fd, VerityRegion tree, PartitionDigest *digest, ErrorText *error)
 {
     const PartitionDigestOptions *options = job->options;
     VerityLayout layout;
     int r = verity_layout_compute(options->verity, &layout);
-    if (r < 0)
-        return r;
-    VerityRun run = {.n_threads = options->n_threads, .on_data = on_data, .userdata = job};
-    r = verity_tree_build(
-            options->verity, (VerityRegion){data_fd, 0}, tree, &run, &digest->root_hash, error);
+    if (r >= 0)
+        r = walk_tree(job, data_fd, tree, digest, error);
     if (r < 0)
         return r;
     digest->n_tree_blocks = layout.n_tree_blocks;
-    r = read_region(tree, layout.n_tree_blocks * VERITY_BLOCK_BYTES, job, on_tree);
+    VerityRegion rest = {data_fd, options->n_data_blocks * VERITY_BLOCK_BYTES};
+    if (options->n_blocks > 0)
+        r = add_region(
+                job, rest, (options->n_blocks - options->n_data_blocks) * VERITY_BLOCK_BYTES);
+    else
+        r = add_region(job, tree, layout.n_tree_blocks * VERITY_BLOCK_BYTES);
     if (r < 0)
         return r;
     digest->block_index = calloc(options->n_data_blocks, BLOCK_INDEX_ENTRY_BYTES);
@@ -104,8 +112,8 @@ int partition_digest_compute(const PartitionDigestOptions *options, int data_fd,
     if (options->verity)
         r = compute_with_tree(&job, data_fd, tree, &digest, error);
     else
-        r = read_region((VerityRegion){data_fd, 0}, options->n_data_blocks * VERITY_BLOCK_BYTES,
-                &job, on_data);
+        r = add_region(
+                &job, (VerityRegion){data_fd, 0}, options->n_data_blocks * VERITY_BLOCK_BYTES);
     if (r < 0)
         return r;
     sha256_stream_finish(hash, &digest.hash);

@@ -95,6 +95,7 @@ UpdateError payload_file_extract(const PayloadFile *file, const PartitionUpdate 
             .n_data_blocks = partition->has_verity ? partition->verity.n_data_blocks
                                                    : partition->size_bytes / MANIFEST_BLOCK_BYTES,
             .verity = partition->has_verity ? &partition->verity : NULL,
+            .n_blocks = partition->size_bytes / MANIFEST_BLOCK_BYTES,
             .n_threads = n_threads,
     };
     VerityRegion tree = {fd, partition->tree_start_block * MANIFEST_BLOCK_BYTES};

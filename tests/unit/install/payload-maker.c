@@ -197,6 +197,22 @@ static void add_verity(Making *making, size_t n_blocks)
     partition->block_index = (ProtobufCBinaryData){.data = making->index, .len = n_blocks * 8};
 }
 
+static void add_tail(MadePayload *payload, const PayloadPlan *plan)
+{
+    size_t n_bytes = plan->n_tail_blocks * MADE_BLOCK_BYTES;
+    payload->content = realloc(payload->content, payload->n_content_bytes + n_bytes + 1);
+    fill_content(payload->content + payload->n_content_bytes, n_bytes, plan->seed + 1);
+    payload->n_content_bytes += n_bytes;
+}
+
+/* [from, to) in operations. */
+static void add_operations(Making *making, size_t from, size_t to)
+{
+    size_t step = making->plan->operation_blocks ? making->plan->operation_blocks : 16;
+    for (size_t at = from; at < to; at += step)
+        add_operation(making, making->partition.n_operations++, at, MIN(step, to - at));
+}
+
 static void describe(Making *making, size_t n_blocks)
 {
     const PayloadPlan *plan = making->plan;
@@ -207,15 +223,16 @@ static void describe(Making *making, size_t n_blocks)
     set_extent(&making->data_extent, 0, n_blocks);
     if (!plan->has_no_verity)
         add_verity(making, n_blocks);
+    size_t tail_start = making->payload->n_content_bytes / MADE_BLOCK_BYTES;
+    add_tail(making->payload, plan);
     wire__partition_info__init(&making->info);
     making->hash = sha256_of(making->payload->content, making->payload->n_content_bytes);
     making->info.has_size = making->info.has_hash = 1;
     making->info.size = making->payload->n_content_bytes;
     making->info.hash = (ProtobufCBinaryData){.data = making->hash.bytes, .len = SHA256_BYTES};
     partition->new_partition_info = &making->info;
-    size_t step = plan->operation_blocks ? plan->operation_blocks : 16;
-    for (size_t at = 0; at < n_blocks; at += step)
-        add_operation(making, partition->n_operations++, at, MIN(step, n_blocks - at));
+    add_operations(making, 0, n_blocks);
+    add_operations(making, tail_start, tail_start + plan->n_tail_blocks);
     partition->operations = making->operation_list;
 
     Wire__DeltaArchiveManifest *manifest = &making->manifest;
@@ -282,7 +299,7 @@ void payload_make(const PayloadPlan *plan, MadePayload *ret_payload)
         size_t n = (plan->operation_blocks ? plan->operation_blocks : 16) * MADE_BLOCK_BYTES;
         memset(ret_payload->content + ret_payload->n_content_bytes - n, 0, n);
     }
-    making->blobs = malloc(n_blocks * MADE_BLOCK_BYTES * 2 + 65536);
+    making->blobs = malloc((n_blocks + plan->n_tail_blocks) * MADE_BLOCK_BYTES * 2 + 65536);
     describe(making, n_blocks);
     if (plan->damage)
         plan->damage(&making->manifest);

@@ -27,6 +27,7 @@ typedef struct {
     const char *product;     /* NULL: "acme" */
     const char *min_version; /* NULL: none */
     size_t n_blocks;         /* of data; 0: 512 */
+    size_t n_tail_blocks;    /* behind the tree, as a kernel and a trailer lie there */
     size_t operation_blocks; /* 0: 16 */
     unsigned seed;           /* of the content */
     bool has_no_verity;
@@ -43,7 +44,7 @@ typedef struct {
     size_t n_metadata_bytes;
     size_t n_manifest_bytes;
     size_t signatures_at; /* of the payload signature, in the file */
-    uint8_t *content;     /* what the slot must hold: data and tree */
+    uint8_t *content;     /* what the slot must hold: data, tree and tail */
     size_t n_content_bytes;
     Sha256 sha256; /* of the file */
 } MadePayload;

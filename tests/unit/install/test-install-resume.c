@@ -202,6 +202,26 @@ START_TEST(file_is_taken_up_again)
 }
 END_TEST
 
+START_TEST(what_lies_behind_the_tree_is_taken_up_again)
+{
+    MadePayload longer;
+    payload_make(
+            &(PayloadPlan){.key = &rig.key, .is_compressed = true, .n_tail_blocks = 100}, &longer);
+    server.data = longer.data;
+    server.n_bytes = longer.n_bytes;
+    server.n_cut_bytes = longer.n_bytes - longer.n_bytes / 20; /* in the tail */
+    server.n_cuts = UINT32_MAX;
+    InstallOptions slow = *options();
+    slow.retry_delay_usec = 60 * 1000 * 1000;
+    break_off(INSTALL_DOWNLOADING, 0.9, &slow);
+    server.n_cuts = 0;
+    rig_install(&rig, options());
+    rig_assert_flipped(&rig, &longer);
+    ck_assert_uint_lt(rig.n_bytes_fetched, longer.n_bytes * 30 / 100);
+    payload_unmake(&longer);
+}
+END_TEST
+
 START_TEST(cuts_are_survived)
 {
     server.n_cut_bytes = payload.n_bytes / 5;
@@ -253,6 +273,7 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, slot_changed_between_installs);
     tcase_add_test(tcase, url_replaced_between_installs);
     tcase_add_test(tcase, file_is_taken_up_again);
+    tcase_add_test(tcase, what_lies_behind_the_tree_is_taken_up_again);
     tcase_add_test(tcase, cuts_are_survived);
     tcase_add_test(tcase, file_replaced_during_the_download);
     return suite;

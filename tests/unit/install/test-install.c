@@ -188,6 +188,35 @@ static void prioritize_the_target(InstallRig *r)
     ck_assert_int_eq(slot_disk_prioritize(disk, slot_disk_find(disk, "USR-B"), 3, NULL), 0);
 }
 
+static void spoil_the_tail(InstallRig *r, const InstallProgress *progress)
+{
+    if (progress->phase != INSTALL_VERIFYING)
+        return;
+    _cleanup_close_ int fd = open(r->disk_path, O_WRONLY | O_CLOEXEC);
+    uint64_t at = rig_slot(r, "USR-B").offset_bytes + payload.n_content_bytes - 6;
+    ck_assert_int_eq(pwrite(fd, "spoilt", 6, (off_t)at), 6);
+}
+
+/* What lies behind the tree is written, and proven by the partition's hash. */
+START_TEST(slot_goes_on_behind_its_tree)
+{
+    make((PayloadPlan){.is_compressed = true, .n_tail_blocks = 40});
+    rig.at_progress = spoil_the_tail;
+    install_file();
+    rig_assert_refused(&rig, UPDATE_ERROR_PARTITION_HASH, true);
+    rig.at_progress = NULL;
+    install_file();
+    rig_assert_flipped(&rig, &payload);
+    ck_assert(rig.content.has_verity);
+    ErrorText error = {0};
+    ck_assert_msg(install_prove_slot(rig.disk_path, "USR-B", &rig.content, NULL, NULL, &error) == 0,
+            "%s", error.line);
+    spoil_the_tail(&rig, &(InstallProgress){.phase = INSTALL_VERIFYING});
+    ck_assert_int_eq(
+            install_prove_slot(rig.disk_path, "USR-B", &rig.content, NULL, NULL, &error), -EBADMSG);
+}
+END_TEST
+
 START_TEST(slot_changed_by_others_is_not_flipped)
 {
     make((PayloadPlan){0});
@@ -245,6 +274,7 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, no_source_is_no_install);
     tcase_add_test(tcase, target_cannot_boot_until_the_flip);
     tcase_add_test(tcase, what_reads_back_wrong_is_not_flipped);
+    tcase_add_test(tcase, slot_goes_on_behind_its_tree);
     tcase_add_test(tcase, slot_changed_by_others_is_not_flipped);
     tcase_add_test(tcase, proof_of_a_slot);
     return suite;

@@ -222,9 +222,10 @@ START_TEST(extents_cover_the_partition_once)
             g.extents[2].num_blocks = UINT64_C(1) << 60);
     REFUSED(UPDATE_ERROR_MANIFEST, "bytes; 4096 to", g.extents[2].num_blocks = 2049);
     REFUSED(UPDATE_ERROR_MANIFEST, "bytes; 4096 to", g.operations[1].n_dst_extents = 0);
-    REFUSED(UPDATE_ERROR_MANIFEST, "beyond its 600 blocks", g.extents[2].num_blocks++);
-    REFUSED(UPDATE_ERROR_MANIFEST, "beyond its 600 blocks", g.extents[2].start_block = UINT64_MAX);
-    REFUSED(UPDATE_ERROR_MANIFEST, "beyond its 600 blocks", g.extents[2].start_block = 600);
+    REFUSED(UPDATE_ERROR_MANIFEST, "block 600 is written twice", g.extents[2].num_blocks++);
+    REFUSED(UPDATE_ERROR_MANIFEST, "beyond its 606 blocks", g.extents[2].num_blocks = 251);
+    REFUSED(UPDATE_ERROR_MANIFEST, "block 356 is never written",
+            g.extents[2].start_block = UINT64_MAX);
     REFUSED(UPDATE_ERROR_MANIFEST, "block 356 is never written", g.extents[2].start_block = 357,
             g.extents[2].num_blocks--);
     REFUSED(UPDATE_ERROR_MANIFEST, "block 599 is never written", g.extents[2].num_blocks--);
@@ -237,6 +238,31 @@ START_TEST(extents_cover_the_partition_once)
             g.manifest.signatures_offset = 6400);
     REFUSED(UPDATE_ERROR_MANIFEST, "block 600 is never written", g.partition.has_block_index = 0,
             g.partition.hash_tree_extent = NULL); /* without a tree all of it must be written */
+}
+END_TEST
+
+/* What follows the tree (a kernel, a slot's trailer), and a gap before it, are operations. */
+START_TEST(the_tree_may_lie_amid_the_partition)
+{
+    GoodManifest good;
+    good_manifest_init(&good);
+    good.data_extent.num_blocks = good.tree_extent.start_block = 356;
+    good.tree_extent.num_blocks = 4;
+    good.partition.block_index.len = 356 * 8;
+    good.extents[2].start_block = 360;
+    good.info.size = 604 * 4096;
+    assert_taken(&good);
+    good.data_extent.num_blocks = 350; /* blocks 350 to 355 belong to nothing, and are sent */
+    good.partition.block_index.len = 350 * 8;
+    assert_taken(&good);
+
+    good.info.size += 4096;
+    assert_refused(&good, UPDATE_ERROR_MANIFEST, "block 604 is never written");
+    good.info.size -= 2 * 4096;
+    assert_refused(&good, UPDATE_ERROR_MANIFEST, "beyond its 603 blocks");
+    good.info.size += 4096;
+    good.extents[2].start_block = 359;
+    assert_refused(&good, UPDATE_ERROR_MANIFEST, "block 359 is written twice");
 }
 END_TEST
 
@@ -260,9 +286,13 @@ START_TEST(the_tree_fits_its_data)
     REFUSED(UPDATE_ERROR_MANIFEST, "33 bytes of salt", g.partition.hash_tree_salt.len = 33);
     REFUSED(UPDATE_ERROR_MANIFEST, "root hash", g.partition.has_root_hash = 0);
     REFUSED(UPDATE_ERROR_MANIFEST, "root hash", g.partition.root_hash.len = 20);
-    REFUSED(UPDATE_ERROR_MANIFEST, "right behind its data", g.tree_extent.start_block++);
-    REFUSED(UPDATE_ERROR_MANIFEST, "right behind its data", g.tree_extent.num_blocks++);
-    REFUSED(UPDATE_ERROR_MANIFEST, "right behind its data", g.info.size += 4096);
+    REFUSED(UPDATE_ERROR_MANIFEST, "behind its data", g.tree_extent.start_block--);
+    REFUSED(UPDATE_ERROR_MANIFEST, "behind its data", g.tree_extent.start_block = 0);
+    REFUSED(UPDATE_ERROR_MANIFEST, "inside the partition", g.tree_extent.start_block++);
+    REFUSED(UPDATE_ERROR_MANIFEST, "inside the partition", g.tree_extent.start_block = UINT64_MAX);
+    REFUSED(UPDATE_ERROR_MANIFEST, "inside the partition", g.tree_extent.num_blocks++);
+    REFUSED(UPDATE_ERROR_MANIFEST, "inside the partition", g.info.size -= 4096);
+    REFUSED(UPDATE_ERROR_MANIFEST, "block 606 is never written", g.info.size += 4096);
     REFUSED(UPDATE_ERROR_MANIFEST, "said to cover", g.data_extent.num_blocks = 0,
             g.partition.has_block_index = 0);
     REFUSED(UPDATE_ERROR_MANIFEST, "said to cover", g.data_extent.num_blocks = UINT64_MAX,
@@ -358,6 +388,7 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, what_the_slot_must_hold_is_said);
     tcase_add_test(tcase, blobs_follow_one_another);
     tcase_add_test(tcase, extents_cover_the_partition_once);
+    tcase_add_test(tcase, the_tree_may_lie_amid_the_partition);
     tcase_add_test(tcase, frames_add_up);
     tcase_add_test(tcase, the_tree_fits_its_data);
     tcase_add_test(tcase, garbage_is_refused);

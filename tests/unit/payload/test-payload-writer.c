@@ -9,6 +9,7 @@
 #include "common/fd-io.h"
 #include "tests/unit/payload/test-keys.h"
 #include "tests/unit/unit.h"
+#include "partitions/slot-trailer.h"
 #include "updater/payload/payload-file.h"
 
 #define FILE_MAX_BYTES ((size_t)64 << 20)
@@ -263,6 +264,130 @@ START_TEST(what_cannot_be_packed_is_refused)
 }
 END_TEST
 
+#define SLOT_DATA_BLOCKS 600
+#define SLOT_TREE_BLOCKS 6
+#define SLOT_GAP_BLOCKS 2 /* before the tree */
+#define SLOT_TREE_START (SLOT_DATA_BLOCKS + SLOT_GAP_BLOCKS)
+#define SLOT_UKI_START (SLOT_TREE_START + SLOT_TREE_BLOCKS)
+#define SLOT_UKI_BYTES 70000
+#define SLOT_BLOCKS (SLOT_UKI_START + 30)
+
+/* An image that describes itself, of product demo in version 1.0. */
+static void make_slot_image(const char *name)
+{
+    make_image("fs", SLOT_DATA_BLOCKS * 4096);
+    _cleanup_free_ char *fs = NULL;
+    size_t n_fs;
+    read_file("fs", &fs, &n_fs);
+    SlotTrailer trailer = {
+            .fs_bytes = n_fs,
+            .tree_offset = SLOT_TREE_START * 4096,
+            .tree_bytes = SLOT_TREE_BLOCKS * 4096,
+            .uki_offset = SLOT_UKI_START * 4096,
+            .uki_bytes = SLOT_UKI_BYTES,
+            .n_salt_bytes = 2,
+            .salt = {1, 2},
+            .uki_sha256 = sha256_of(fs, SLOT_UKI_BYTES),
+            .product = "demo",
+            .version = "1.0",
+    };
+    VerityParameters verity = {
+            .n_data_blocks = SLOT_DATA_BLOCKS, .n_salt_bytes = 2, .salt = {1, 2}};
+    _cleanup_close_ int fd = open(path_of(name), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    ck_assert_int_eq(fd_pwrite_full(fd, fs, n_fs, 0), 0);
+    ck_assert_int_eq(fd_pwrite_full(fd, fs, SLOT_UKI_BYTES, trailer.uki_offset), 0);
+    ck_assert_int_eq(
+            verity_tree_build(&verity, (VerityRegion){fd, 0},
+                    (VerityRegion){fd, trailer.tree_offset}, NULL, &trailer.root_hash, NULL),
+            0);
+    uint8_t block[SLOT_TRAILER_BYTES];
+    slot_trailer_make(&trailer, block);
+    ck_assert_int_eq(fd_pwrite_full(fd, block, sizeof(block), (SLOT_BLOCKS - 1) * 4096), 0);
+}
+
+static void flip_byte(const char *name, uint64_t at)
+{
+    uint8_t byte;
+    _cleanup_close_ int fd = open(path_of(name), O_RDWR | O_CLOEXEC);
+    ck_assert_int_eq(fd_pread_full(fd, &byte, 1, at), 0);
+    byte ^= 1;
+    ck_assert_int_eq(fd_pwrite_full(fd, &byte, 1, at), 0);
+}
+
+START_TEST(a_slot_image_keeps_its_tree_and_what_follows)
+{
+    make_slot_image("image");
+    assert_written("payload", "image", (PayloadWriterOptions){0});
+    ErrorText error;
+    ck_assert_msg(verify("payload", &error) == UPDATE_OK, "%s", error.line);
+    extract("payload", "slot");
+    _cleanup_free_ char *image = NULL, *slot = NULL;
+    size_t n_image, n_slot;
+    read_file("image", &image, &n_image);
+    read_file("slot", &slot, &n_slot);
+    ck_assert_uint_eq(n_slot, n_image);
+    ck_assert_mem_eq(slot, image, n_image);
+
+    _cleanup_(payload_file_freep) PayloadFile *file = NULL;
+    ck_assert_int_eq(payload_file_open(path_of("payload"), NULL, &file, &error), UPDATE_OK);
+    const PartitionUpdate *partition = &payload_file_manifest(file)->partitions[0];
+    ck_assert_uint_eq(partition->size_bytes, SLOT_BLOCKS * 4096);
+    ck_assert(partition->has_verity);
+    ck_assert_uint_eq(partition->verity.n_data_blocks, SLOT_DATA_BLOCKS);
+    ck_assert_uint_eq(partition->verity.n_salt_bytes, 2);
+    ck_assert_uint_eq(partition->tree_start_block, SLOT_TREE_START);
+    ck_assert_uint_eq(partition->n_tree_blocks, SLOT_TREE_BLOCKS);
+    uint64_t n_sent = 0;
+    for (size_t i = 0; i < partition->n_operations; i++)
+        n_sent += partition->operations[i].n_dst_bytes;
+    ck_assert_uint_eq(n_sent, (SLOT_BLOCKS - SLOT_TREE_BLOCKS) * 4096);
+}
+END_TEST
+
+START_TEST(a_slot_image_may_be_sent_as_it_is)
+{
+    make_slot_image("image");
+    assert_written("payload", "image", (PayloadWriterOptions){.without_verity = true});
+    extract("payload", "slot");
+    _cleanup_free_ char *image = NULL, *slot = NULL;
+    size_t n_image, n_slot;
+    read_file("image", &image, &n_image);
+    read_file("slot", &slot, &n_slot);
+    ck_assert_uint_eq(n_slot, n_image);
+    ck_assert_mem_eq(slot, image, n_image);
+}
+END_TEST
+
+START_TEST(a_slot_image_that_contradicts_itself_is_refused)
+{
+    static const struct {
+        uint64_t at_block;
+        const char *reason;
+    } damage[] = {
+            {5, "block 5 of the data"},
+            {SLOT_TREE_START, "hash"},
+            {SLOT_TREE_START + SLOT_TREE_BLOCKS - 1, "hash"},
+            {SLOT_UKI_START, "UKI"},
+            {SLOT_UKI_START + SLOT_UKI_BYTES / 4096, "UKI"},
+    };
+    make_slot_image("image");
+    for (size_t i = 0; i < ELEMENTS(damage); i++) {
+        flip_byte("image", damage[i].at_block * 4096);
+        assert_refused("image", (PayloadWriterOptions){0}, damage[i].reason);
+        flip_byte("image", damage[i].at_block * 4096);
+    }
+    flip_byte("image", (SLOT_BLOCKS - 1) * 4096 + 200);
+    assert_refused("image", (PayloadWriterOptions){0}, "its trailer has a wrong checksum");
+    flip_byte("image", (SLOT_BLOCKS - 1) * 4096 + 200);
+
+    assert_refused("image", (PayloadWriterOptions){.product = "other"}, "it is for demo");
+    assert_refused("image", (PayloadWriterOptions){.version = "1.1"}, "it holds version 1.0");
+    assert_refused("image", (PayloadWriterOptions){.has_salt = true}, "another salt");
+    assert_written("payload", "image",
+            (PayloadWriterOptions){.has_salt = true, .n_salt_bytes = 2, .salt = {1, 2}});
+}
+END_TEST
+
 START_TEST(a_writer_needs_signatures_partitions_and_names)
 {
     make_image("image", 4096);
@@ -367,6 +492,9 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, the_salt_stays_from_version_to_version);
     tcase_add_test(tcase, an_image_may_have_no_tree);
     tcase_add_test(tcase, what_cannot_be_packed_is_refused);
+    tcase_add_test(tcase, a_slot_image_keeps_its_tree_and_what_follows);
+    tcase_add_test(tcase, a_slot_image_may_be_sent_as_it_is);
+    tcase_add_test(tcase, a_slot_image_that_contradicts_itself_is_refused);
     tcase_add_test(tcase, a_writer_needs_signatures_partitions_and_names);
     tcase_add_test(tcase, a_payload_cut_anywhere_is_refused);
     tcase_add_test(tcase, a_bit_flipped_anywhere_is_refused);
