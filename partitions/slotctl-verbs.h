@@ -13,6 +13,8 @@
 enum {
     EXIT_TABLE_DAMAGED = 3, /* one copy of the partition table is damaged, the other serves */
     EXIT_NONE_USABLE = 4,   /* no slot could boot */
+    EXIT_ROTTEN = 5,        /* a slot does not hold what its trailer says */
+    EXIT_UNVERIFIABLE = 6,  /* a slot has nothing to be verified by */
 };
 
 typedef struct {
