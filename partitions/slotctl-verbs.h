@@ -5,6 +5,7 @@
  * SlotctlOptions. */
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "partitions/guid.h"
 
@@ -13,8 +14,9 @@
 enum {
     EXIT_TABLE_DAMAGED = 3, /* one copy of the partition table is damaged, the other serves */
     EXIT_NONE_USABLE = 4,   /* no slot could boot */
-    EXIT_ROTTEN = 5,        /* a slot does not hold what its trailer says */
-    EXIT_UNVERIFIABLE = 6,  /* a slot has nothing to be verified by */
+    EXIT_NOT_TOLD = 5,      /* boot-slot: nothing names the slot that was started */
+    EXIT_NOT_THERE = 6,     /* boot-slot: no disk has it */
+    EXIT_NOT_TRUSTED = 7,   /* boot-slot: its trailer is not what the command line vouches for */
 };
 
 typedef struct {
@@ -25,6 +27,7 @@ typedef struct {
     Guid type;
     unsigned tries;
     bool spend;
+    uint64_t wait_usec;
     bool json;
 } SlotctlOptions;
 
@@ -35,3 +38,4 @@ int slotctl_mark_good(int argc, char **argv, void *context);
 int slotctl_mark_bad(int argc, char **argv, void *context);
 int slotctl_verify(int argc, char **argv, void *context);
 int slotctl_repair(int argc, char **argv, void *context);
+int slotctl_boot_slot(int argc, char **argv, void *context);

@@ -3,17 +3,20 @@
 /* slotctl: the slots of a disk from the command line, without any daemon.
  *
  * Exit codes: 0 done; 1 failed; 2 wrong command line; 3 status or verify found one copy of the
- * partition table damaged while the other serves; 4 no slot could boot (next, verify); 5 verify
- * found that the slot does not hold what its trailer says; 6 verify has nothing to verify the slot
- * by. */
+ * partition table damaged while the other serves; 4 no slot could boot (next, verify); 5 nothing
+ * says which slot was started; 6 no disk has it; 7 it is not what the kernel's command line vouches
+ * for (boot-slot). */
 
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/clock.h"
 #include "common/verbs.h"
 #include "partitions/slot-disk.h"
 #include "partitions/slotctl-verbs.h"
+
+#define WAIT_MAX_SECONDS 3600
 
 static SlotctlOptions arg_options = {.root = "", .tries = SLOT_TRIES_DEFAULT};
 
@@ -25,10 +28,12 @@ static const Verb verbs[] = {
         {"mark-good", 0, 1, "[SLOT]", "a slot, the running one unless told, works as it should",
                 slotctl_mark_good},
         {"mark-bad", 0, 1, "SLOT", "never boot a slot until it is written anew", slotctl_mark_bad},
-        {"verify", 0, 1, "[SLOT]", "check the partition table and the bits, and all of one slot",
+        {"verify", 0, 0, "", "check both copies of the partition table and the slots' bits",
                 slotctl_verify},
         {"repair", 0, 0, "", "rebuild a damaged copy of the partition table from the other",
                 slotctl_repair},
+        {"boot-slot", 0, 0, "", "tell an initrd how to mount the slot that was started",
+                slotctl_boot_slot},
         {0},
 };
 
@@ -44,14 +49,15 @@ static void print_help(void)
            "  --tries N     prioritize: the tries (1-%d, otherwise %d) of a slot that is not\n"
            "                marked as successful\n"
            "  --spend       next: spend a try, as a boot loader does that starts the slot\n"
+           "  --wait N      boot-slot: wait up to N seconds for the disk (otherwise 0)\n"
            "  --json        print JSON\n"
            "  --root DIR    look for proc, sys and dev of the running system below DIR\n"
            "  -h, --help    this\n"
            "  --version\n\n"
            "Exit codes: 0 done; 1 failed; 2 wrong command line; 3 status or verify found one copy\n"
            "of the partition table damaged while the other serves; 4 no slot could boot (next,\n"
-           "verify); 5 verify found that the slot does not hold what its trailer says; 6 verify has\n"
-           "nothing to verify the slot by.\n",
+           "verify); 5 nothing says which slot was started; 6 no disk has it; 7 it is not what the\n"
+           "kernel's command line vouches for (boot-slot).\n",
             SLOT_TRIES_MAX, SLOT_TRIES_DEFAULT);
 }
 
@@ -74,12 +80,24 @@ static int parse_type(const char *text)
     return 0;
 }
 
+static int parse_wait(const char *text)
+{
+    char *end = NULL;
+    unsigned long seconds = strtoul(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end || seconds > WAIT_MAX_SECONDS)
+        return verbs_usage_error(SLOTCTL, "--wait '%s' is no number of seconds from 0 to %d", text,
+                WAIT_MAX_SECONDS);
+    arg_options.wait_usec = seconds * USEC_PER_SEC;
+    return 0;
+}
+
 enum {
     OPTION_DISK = 256,
     OPTION_SLOT,
     OPTION_TYPE,
     OPTION_TRIES,
     OPTION_SPEND,
+    OPTION_WAIT,
     OPTION_JSON,
     OPTION_ROOT,
     OPTION_VERSION,
@@ -102,6 +120,8 @@ static int take_option(int option, const char *value)
     case OPTION_SPEND:
         arg_options.spend = true;
         return 0;
+    case OPTION_WAIT:
+        return parse_wait(value);
     case OPTION_JSON:
         arg_options.json = true;
         return 0;
@@ -121,6 +141,7 @@ int main(int argc, char **argv)
             {"type", required_argument, NULL, OPTION_TYPE},
             {"tries", required_argument, NULL, OPTION_TRIES},
             {"spend", no_argument, NULL, OPTION_SPEND},
+            {"wait", required_argument, NULL, OPTION_WAIT},
             {"json", no_argument, NULL, OPTION_JSON},
             {"root", required_argument, NULL, OPTION_ROOT},
             {"help", no_argument, NULL, 'h'},

@@ -99,6 +99,23 @@ void fake_partition(const char *root, const char *disk, const char *name, const 
     write_file(root, path, "%s", "");
 }
 
+void fake_partition_size(const char *root, const char *disk, const char *name, uint64_t n_512)
+{
+    char path[300];
+    snprintf(path, sizeof(path), "sys/devices/pci/block/%s/%s/size", disk, name);
+    write_file(root, path, "%llu\n", (unsigned long long)n_512);
+}
+
+void fake_file(const char *root, const char *path, const void *data, size_t n_bytes)
+{
+    char whole[PATH_BYTES];
+    snprintf(whole, sizeof(whole), "%s/%s", root, path);
+    make_folders(whole);
+    _cleanup_fclose_ FILE *file = fopen(whole, "we");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_uint_eq(fwrite(data, 1, n_bytes, file), n_bytes);
+}
+
 void fake_mapper(const char *root, const char *name, const char *device, const char *below,
         const char *also_below)
 {
