@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
+#include "common/bytes.h"
 #include "common/cleanup.h"
 #include "common/fd-io.h"
 
@@ -59,7 +60,8 @@ int slot_reader_hash(int fd, uint64_t offset_bytes, uint64_t n_bytes, Sha256Stre
         if (is_cancelled && atomic_load(is_cancelled))
             return -ECANCELED;
         size_t n = (size_t)MIN(n_bytes, (uint64_t)CHUNK_BYTES);
-        int r = fd_pread_full(fd, chunk, n, offset_bytes);
+        size_t n_read = (size_t)u64_div_round_up(n, BLOCK_BYTES) * BLOCK_BYTES;
+        int r = fd_pread_full(fd, chunk, n_read, offset_bytes);
         if (r < 0)
             return r;
         sha256_stream_add(stream, chunk, n);

@@ -16,7 +16,8 @@
 int slot_reader_open(const SlotDisk *disk, size_t slot, int *ret_fd, uint64_t *ret_offset_bytes,
         ErrorText *error);
 
-/* Adds n_bytes at offset_bytes of fd to a running hash, in bounded memory. Multiples of 4096.
+/* Adds n_bytes at offset_bytes of fd to a running hash, in bounded memory. The block of 4096 bytes
+ * in which they end is read whole; offset_bytes is a multiple of 4096 from where the slot begins.
  * n_bytes_done (may be NULL) advances; is_cancelled (may be NULL) is looked at every MiB.
  * Errors: -ECANCELED, -ENOMEM, errno of read. */
 int slot_reader_hash(int fd, uint64_t offset_bytes, uint64_t n_bytes, Sha256Stream *stream,

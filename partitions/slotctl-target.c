@@ -114,3 +114,12 @@ int slotctl_target_judge_table(const SlotctlTarget *target)
     }
     return EXIT_TABLE_DAMAGED;
 }
+
+int slotctl_target_none_usable(const SlotctlTarget *target)
+{
+    fprintf(stderr,
+            SLOTCTL ": %s: no slot could boot: none has a priority and is successful or has tries "
+                    "left; prioritize one\n",
+            target->path);
+    return EXIT_NONE_USABLE;
+}

@@ -34,5 +34,8 @@ const Slot *slotctl_target_slot(const SlotctlTarget *target, size_t slot);
 /* Says on stderr what is wrong with the table, if anything is. Returns the exit code. */
 int slotctl_target_judge_table(const SlotctlTarget *target);
 
+/* Says on stderr that no slot could boot. Returns the exit code. */
+int slotctl_target_none_usable(const SlotctlTarget *target);
+
 /* Says the line on stderr. Returns the exit code. */
 int slotctl_fail(const ErrorText *error);

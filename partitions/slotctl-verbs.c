@@ -12,8 +12,11 @@
 
 static int print_report(const SlotctlTarget *target, size_t only)
 {
-    const SlotReport report = {
-            .disk = target->disk, .path = target->path, .running = target->running, .only = only};
+    const SlotReport report = {.disk = target->disk,
+            .path = target->path,
+            .running = target->running,
+            .only = only,
+            .verified = SLOT_NONE};
     if (!target->options->json)
         slot_report_print_text(&report);
     else if (slot_report_print_json(&report) < 0)
@@ -30,15 +33,6 @@ static int print_change(const SlotctlTarget *target, size_t slot)
     printf("%s: priority %u, tries %u, %ssuccessful\n", s->label, s->priority, s->tries,
             s->successful ? "" : "not ");
     return EXIT_SUCCESS;
-}
-
-static int none_usable(const SlotctlTarget *target)
-{
-    fprintf(stderr,
-            SLOTCTL ": %s: no slot could boot: none has a priority and is successful or has tries "
-                    "left; prioritize one\n",
-            target->path);
-    return EXIT_NONE_USABLE;
 }
 
 int slotctl_status(int argc, char **argv, void *context)
@@ -64,7 +58,7 @@ int slotctl_next(int argc, char **argv, void *context)
         return slotctl_fail(&error);
     size_t next = slot_disk_next(target.disk);
     if (next == SLOT_NONE)
-        return none_usable(&target);
+        return slotctl_target_none_usable(&target);
     if (options->spend && slot_disk_spend_try(target.disk, &next, &error) < 0)
         return slotctl_fail(&error);
     if (slot_report_print_slot(slotctl_target_slot(&target, next), options->json) < 0)
@@ -121,31 +115,6 @@ int slotctl_mark_bad(int argc, char **argv, void *context)
             slot_disk_mark_bad(target.disk, target.slot, &error) < 0)
         return slotctl_fail(&error);
     return print_change(&target, target.slot);
-}
-
-int slotctl_verify(int argc, char **argv, void *context)
-{
-    _cleanup_(slotctl_target_done) SlotctlTarget target = {0};
-    ErrorText error;
-    (void)argc;
-    (void)argv;
-    if (slotctl_target_open(context, false, &target, &error) < 0)
-        return slotctl_fail(&error);
-    size_t next = slot_disk_next(target.disk);
-    if (target.options->json) {
-        int r = print_report(&target, SLOT_NONE);
-        if (r != EXIT_SUCCESS)
-            return r;
-    } else {
-        printf("the primary copy %s\nthe backup copy %s\n",
-                gpt_fault_text(slot_disk_primary_fault(target.disk)),
-                gpt_fault_text(slot_disk_backup_fault(target.disk)));
-        if (next != SLOT_NONE)
-            printf("%s boots next\n", slotctl_target_slot(&target, next)->label);
-    }
-    int table = slotctl_target_judge_table(&target);
-    int slots = next == SLOT_NONE ? none_usable(&target) : EXIT_SUCCESS;
-    return table != EXIT_SUCCESS ? table : slots;
 }
 
 int slotctl_repair(int argc, char **argv, void *context)

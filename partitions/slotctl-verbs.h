@@ -14,9 +14,11 @@
 enum {
     EXIT_TABLE_DAMAGED = 3, /* one copy of the partition table is damaged, the other serves */
     EXIT_NONE_USABLE = 4,   /* no slot could boot */
-    EXIT_NOT_TOLD = 5,      /* boot-slot: nothing names the slot that was started */
-    EXIT_NOT_THERE = 6,     /* boot-slot: no disk has it */
-    EXIT_NOT_TRUSTED = 7,   /* boot-slot: its trailer is not what the command line vouches for */
+    EXIT_ROTTEN = 5,        /* a slot does not hold what its trailer says */
+    EXIT_UNVERIFIABLE = 6,  /* a slot has nothing to be verified by */
+    EXIT_NOT_TOLD = 7,      /* boot-slot: nothing names the slot that was started */
+    EXIT_NOT_THERE = 8,     /* boot-slot: no disk has it */
+    EXIT_NOT_TRUSTED = 9,   /* boot-slot: its trailer is not what the command line vouches for */
 };
 
 typedef struct {

@@ -3,9 +3,10 @@
 /* slotctl: the slots of a disk from the command line, without any daemon.
  *
  * Exit codes: 0 done; 1 failed; 2 wrong command line; 3 status or verify found one copy of the
- * partition table damaged while the other serves; 4 no slot could boot (next, verify); 5 nothing
- * says which slot was started; 6 no disk has it; 7 it is not what the kernel's command line vouches
- * for (boot-slot). */
+ * partition table damaged while the other serves; 4 no slot could boot (next, verify); 5 verify
+ * found that the slot does not hold what its trailer says; 6 verify has nothing to verify the slot
+ * by; 7 nothing says which slot was started; 8 no disk has it; 9 it is not what the kernel's
+ * command line vouches for (boot-slot). */
 
 #include <getopt.h>
 #include <stdio.h>
@@ -28,7 +29,7 @@ static const Verb verbs[] = {
         {"mark-good", 0, 1, "[SLOT]", "a slot, the running one unless told, works as it should",
                 slotctl_mark_good},
         {"mark-bad", 0, 1, "SLOT", "never boot a slot until it is written anew", slotctl_mark_bad},
-        {"verify", 0, 0, "", "check both copies of the partition table and the slots' bits",
+        {"verify", 0, 1, "[SLOT]", "check the partition table and the bits, and all of one slot",
                 slotctl_verify},
         {"repair", 0, 0, "", "rebuild a damaged copy of the partition table from the other",
                 slotctl_repair},
@@ -56,8 +57,9 @@ static void print_help(void)
            "  --version\n\n"
            "Exit codes: 0 done; 1 failed; 2 wrong command line; 3 status or verify found one copy\n"
            "of the partition table damaged while the other serves; 4 no slot could boot (next,\n"
-           "verify); 5 nothing says which slot was started; 6 no disk has it; 7 it is not what the\n"
-           "kernel's command line vouches for (boot-slot).\n",
+           "verify); 5 verify found that the slot does not hold what its trailer says; 6 verify has\n"
+           "nothing to verify the slot by; 7 nothing says which slot was started; 8 no disk has it;\n"
+           "9 it is not what the kernel's command line vouches for (boot-slot).\n",
             SLOT_TRIES_MAX, SLOT_TRIES_DEFAULT);
 }
 

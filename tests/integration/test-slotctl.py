@@ -6,10 +6,21 @@ import json
 import unittest
 
 from lab import Lab, main, program, run
-from machine import (SLOT_TYPE, damage_backup, damage_primary, make_disk, slots_of, table_problems,
-                     wipe_table)
+from machine import (SLOT_TYPE, damage_backup, damage_primary, make_disk, overwrite, partition,
+                     slots_of, table_problems, wipe_table)
+from slot_image import BLOCK, hash_tree, slot_image
 
-DAMAGED, NO_SLOT = 3, 4
+DAMAGED, NO_SLOT, ROTTEN, UNVERIFIABLE = 3, 4, 5, 6
+
+
+FS = b"".join(n.to_bytes(8, "little") * (BLOCK // 8) for n in range(300))
+
+
+def put_slot(disk, number, image):
+    """The image's trailer ends the partition, too, as an installer puts it there."""
+    place = partition(disk, number)
+    overwrite(disk, place["start"], image)
+    overwrite(disk, place["start"] + place["size"] - BLOCK, image[-BLOCK:])
 
 
 def slotctl(disk, *args, check=True):
@@ -69,6 +80,83 @@ class Slotctl(unittest.TestCase):
                 for verb in ("status", "verify"):
                     self.assertEqual(slotctl(disk, verb, check=False).returncode, DAMAGED)
                 self.assertEqual(slotctl(disk, "next").stdout.split()[0], "USR-A")
+
+    def disk_with_slots(self):
+        """A holds 1.0.0 and B 2.0.0, with a kernel."""
+        disk = self.disk()
+        for number, version in (2, "1.0.0"), (3, "2.0.0"):
+            put_slot(disk, number, slot_image(FS, version=version))
+        return disk
+
+    def verdict(self, disk, slot):
+        done = slotctl(disk, "verify", slot, check=False)
+        return done.returncode, done.stderr.strip()
+
+    def test_status_says_what_the_slots_hold(self):
+        disk = self.disk_with_slots()
+        lines = slotctl(disk, "status").stdout.splitlines()
+        for label, version in ("USR-A", "1.0.0"), ("USR-B", "2.0.0"):
+            self.assertTrue(any({label, "demo", version} <= set(line.split()) for line in lines))
+        slots = {slot["label"]: slot for slot in
+                 json.loads(slotctl(disk, "status", "--json").stdout)["slots"]}
+        self.assertEqual(slots["USR-B"]["product"], "demo")
+        self.assertEqual(slots["USR-B"]["version"], "2.0.0")
+        self.assertEqual(slots["USR-B"]["trailer"], "valid")
+
+    def test_whole_slots_are_verified(self):
+        disk = self.disk_with_slots()
+        root = hash_tree(FS, b"salt")[1].hex()
+        for label, version in ("USR-A", "1.0.0"), ("USR-B", "2.0.0"):
+            done = slotctl(disk, "verify", label)
+            self.assertIn(f"{label} holds demo {version} whole, root hash {root}", done.stdout)
+        done = json.loads(slotctl(disk, "--slot", "USR-B", "--json", "verify").stdout)
+        self.assertEqual([slot.get("verified") for slot in done["slots"]], [None, "good"])
+
+    def test_wrong_bytes_are_found_where_they_are(self):
+        tree_at, uki_at = len(FS), len(FS) + len(hash_tree(FS)[0])
+        for at, words in ((0, "block 0 of"), (77 * BLOCK + 4095, "block 77 of"),
+                          (tree_at + BLOCK, "hash tree"), (uki_at + 5, "kernel")):
+            with self.subTest(at=at):
+                disk = self.disk_with_slots()
+                start = partition(disk, 3)["start"]
+                overwrite(disk, start + at, bytes([disk.read_bytes()[start + at] ^ 1]))
+                code, line = self.verdict(disk, "USR-B")
+                self.assertEqual(code, ROTTEN)
+                self.assertIn("USR-B is damaged: ", line)
+                self.assertIn(words, line)
+                self.assertEqual(self.verdict(disk, "USR-A"), (0, ""))
+                self.assertEqual(slotctl(disk, "verify").returncode, 0, "it is about the table")
+
+    def test_trailers_that_do_not_fit(self):
+        for wrong, words in (({"root": bytes(31) + b"x"}, "does not match"),
+                             ({"tree_offset": len(FS) + 1}, "hash tree that cannot be"),
+                             ({"uki_offset": 0}, "kernel image that cannot be"),
+                             ({"version": ""}, "no proper product and version")):
+            with self.subTest(wrong=wrong):
+                disk = self.disk()
+                put_slot(disk, 3, slot_image(FS, **wrong))
+                code, line = self.verdict(disk, "USR-B")
+                self.assertEqual(code, ROTTEN)
+                self.assertIn(words, line)
+
+    def test_slots_that_cannot_be_verified(self):
+        disk = self.disk()
+        code, line = self.verdict(disk, "USR-B")
+        self.assertEqual(code, UNVERIFIABLE)
+        self.assertIn("no trailer", line)
+        put_slot(disk, 3, slot_image(FS, tree=b"", root=b"", salt=b""))
+        code, line = self.verdict(disk, "USR-B")
+        self.assertEqual(code, UNVERIFIABLE)
+        self.assertIn("no hash tree", line)
+        self.assertEqual(self.verdict(disk, "USR-C")[0], 1)
+
+    def test_a_rotten_slot_on_a_damaged_disk(self):
+        disk = self.disk_with_slots()
+        overwrite(disk, partition(disk, 3)["start"], b"rot")
+        damage_backup(disk)
+        code, lines = self.verdict(disk, "USR-B")
+        self.assertEqual(code, ROTTEN)
+        self.assertIn("the backup copy of the partition table", lines)
 
     def test_nothing_can_boot(self):
         disk = self.disk()

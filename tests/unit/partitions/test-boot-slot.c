@@ -160,7 +160,7 @@ END_TEST
 START_TEST(what_is_not_told)
 {
     const char *image = save_disk("USR-A", &TRAILER, false);
-    assert_fails(5, image, "quiet", "which slot was started is not known");
+    assert_fails(7, image, "quiet", "which slot was started is not known");
     assert_fails(1, image, "flipside.slot=USR-A", "no PARTUUID");
     run(1, unit_temp_dir(), ""); /* no /proc */
     run(2, unit_temp_dir(), "--wait soon");
@@ -172,17 +172,17 @@ END_TEST
 START_TEST(what_is_not_there)
 {
     const char *image = save_disk("USR-A", &TRAILER, false);
-    assert_fails(6, image, "flipside.slot=" NOT_THERE, "no disk has the slot");
-    assert_fails(6, NULL, "flipside.slot=" UNIQUE_A, "no disk has the slot");
+    assert_fails(8, image, "flipside.slot=" NOT_THERE, "no disk has the slot");
+    assert_fails(8, NULL, "flipside.slot=" UNIQUE_A, "no disk has the slot");
     const char *root = unit_temp_dir();
     put_command_line(root, "flipside.slot=" UNIQUE_A);
     run(1, root, ""); /* no /sys */
     fake_disk(root, "vda", "254:0", image);
-    run(6, root, "--wait 0");
+    run(8, root, "--wait 0");
     ck_assert_ptr_nonnull(strstr(output, "the kernel does not know that partition"));
     fake_partition(root, "vda", "vda2", "254:2", 2, SLOT_SECTOR + 1, NULL);
     fake_partition_size(root, "vda", "vda2", SLOT_SECTORS);
-    run(6, root, "");
+    run(8, root, "");
     ck_assert_ptr_nonnull(strstr(output, "at another place"));
 }
 END_TEST
@@ -227,13 +227,13 @@ START_TEST(what_is_not_vouched_for)
 {
     const char *told = "flipside.slot=" UNIQUE_A, *hash;
     hash = "flipside.slot=" UNIQUE_A " flipside.usrhash=" HASH;
-    assert_fails(7, save_disk("USR-A", &TRAILER, false), told, "nothing vouches for it");
-    assert_fails(7, save_disk("USR-A", &TRAILER, false),
+    assert_fails(9, save_disk("USR-A", &TRAILER, false), told, "nothing vouches for it");
+    assert_fails(9, save_disk("USR-A", &TRAILER, false),
             "flipside.slot=" UNIQUE_A " flipside.usrhash=" OTHER_HASH, "another root hash");
-    assert_fails(7, save_disk("USR-A", &TRAILER, true), hash, "its trailer has a wrong checksum");
-    assert_fails(7, save_disk("USR-A", &TRAILER, true), told, "its trailer has a wrong checksum");
-    assert_fails(7, save_disk("USR-A", &WITHOUT_TREE, false), hash, "no hash tree");
-    assert_fails(7, save_disk("USR-A", NULL, false), hash, "no trailer");
+    assert_fails(9, save_disk("USR-A", &TRAILER, true), hash, "its trailer has a wrong checksum");
+    assert_fails(9, save_disk("USR-A", &TRAILER, true), told, "its trailer has a wrong checksum");
+    assert_fails(9, save_disk("USR-A", &WITHOUT_TREE, false), hash, "no hash tree");
+    assert_fails(9, save_disk("USR-A", NULL, false), hash, "no trailer");
 }
 END_TEST
 
