@@ -2,8 +2,9 @@
 #pragma once
 
 /* The one interface through which partition tables are read and written: whole sectors and
- * flushes. One implementation is for block devices and image files; the tests have another, which
- * records, so that every state that a power cut could leave can be tried. */
+ * flushes. One implementation is for block devices and image files, one for the disks of a UEFI
+ * firmware; the tests have another, which records, so that every state that a power cut could leave
+ * can be tried. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -47,6 +48,9 @@ int block_device_open(const char *path, bool writable, uint32_t sector_bytes,
         BlockDevice **ret_device, ErrorText *error);
 void block_device_free(BlockDevice *device);
 DEFINE_CLEANUP(BlockDevice *, block_device_free);
+
+/* Whether sectors of this size are supported: 512 to 4096 bytes, a power of two. */
+bool block_device_has_sectors_of(uint32_t sector_bytes);
 
 /* As the operations above, with the bounds checked. Errors: -ERANGE outside the device, -EROFS,
  * -EIO and others of the device. */

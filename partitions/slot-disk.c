@@ -2,11 +2,7 @@
 #include "partitions/slot-disk.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
-
-#include "partitions/partition-node.h"
 
 /* A change is made on the bits of all slots in memory (boot-choice.h), put into the entries, and
  * written by gpt_disk_write(). The list of slots is made anew from the table after it, so that it
@@ -27,6 +23,7 @@ static void set_bits(SlotDisk *disk, size_t slot, BootBits bits)
     disk->slots[slot].priority = bits.priority;
     disk->slots[slot].tries = bits.tries;
     disk->slots[slot].successful = bits.successful;
+    disk->slots[slot].starts = bits.starts;
 }
 
 static void add_slot(SlotDisk *disk, const GptHeader *header, uint32_t index)
@@ -132,33 +129,6 @@ int slot_disk_new(BlockDevice *device, const Guid *type, SlotDisk **ret_disk, Er
     return 0;
 }
 
-static int open_with(const char *path, bool writable, const Guid *type, uint32_t sector_bytes,
-        bool *ret_is_image, SlotDisk **ret_disk, ErrorText *error)
-{
-    _cleanup_(block_device_freep) BlockDevice *device = NULL;
-    int r = block_device_open(path, writable, sector_bytes, &device, error);
-    if (r < 0)
-        return r;
-    struct stat st;
-    *ret_is_image = fstat(block_device_fd(device), &st) == 0 && S_ISREG(st.st_mode);
-    r = slot_disk_new(device, type, ret_disk, error);
-    if (r >= 0)
-        TAKE_PTR(device);
-    return r;
-}
-
-int slot_disk_open(const char *path, bool writable, const Guid *type, uint32_t sector_bytes,
-        SlotDisk **ret_disk, ErrorText *error)
-{
-    bool is_image = false;
-    int r = open_with(path, writable, type, sector_bytes, &is_image, ret_disk, error);
-    /* The error of the usual size stands when the other does not fit either. */
-    if (r == -ENOMEDIUM && is_image && sector_bytes == 0 &&
-            open_with(path, writable, type, 4096, &is_image, ret_disk, NULL) >= 0)
-        return 0;
-    return r;
-}
-
 void slot_disk_free(SlotDisk *disk)
 {
     if (!disk)
@@ -200,9 +170,9 @@ size_t slot_disk_find_offset(const SlotDisk *disk, uint64_t offset_bytes)
     return SLOT_NONE;
 }
 
-bool slot_disk_is_at(const SlotDisk *disk, const char *path)
+BlockDevice *slot_disk_device(const SlotDisk *disk)
 {
-    return block_device_is_at(disk->device, path);
+    return disk->device;
 }
 
 TableHealth slot_disk_health(const SlotDisk *disk)
@@ -282,20 +252,25 @@ int slot_disk_repair(SlotDisk *disk, ErrorText *error)
     return write_bits(disk, disk->bits, error);
 }
 
-int slot_disk_spend_try(SlotDisk *disk, size_t *ret_slot, ErrorText *error)
+int slot_disk_spend_try_of(SlotDisk *disk, size_t slot, ErrorText *error)
 {
     _cleanup_free_ BootBits *bits = NULL;
+    int r = begin_change(disk, slot, &bits, error);
+    if (r < 0)
+        return r;
+    boot_choice_spend(bits, disk->n_slots, slot);
+    return write_bits(disk, bits, error);
+}
+
+int slot_disk_spend_try(SlotDisk *disk, size_t *ret_slot, ErrorText *error)
+{
     size_t chosen = slot_disk_next(disk);
     if (chosen == SLOT_NONE)
         return error_say(error, -ENOENT,
                 "%s has no slot that could boot: none has a priority and is successful or has "
                 "tries left; prioritize one",
                 disk->device->name);
-    int r = begin_change(disk, chosen, &bits, error);
-    if (r < 0)
-        return r;
-    boot_choice_spend(bits, chosen);
-    r = write_bits(disk, bits, error);
+    int r = slot_disk_spend_try_of(disk, chosen, error);
     if (r < 0)
         return r;
     *ret_slot = chosen;
@@ -358,30 +333,4 @@ int slot_disk_mark_bad(SlotDisk *disk, size_t slot, ErrorText *error)
                 "no other slot than '%s' could boot; make another good or prioritize it first",
                 disk->slots[slot].label);
     return write_bits(disk, bits, error);
-}
-
-int slot_disk_open_slot(const SlotDisk *disk, size_t slot, int open_flags, int *ret_fd,
-        uint64_t *ret_offset_bytes, ErrorText *error)
-{
-    char path[PARTITION_NODE_BYTES];
-    int r = check_slot(disk, slot, error);
-    if (r < 0)
-        return r;
-    const Slot *s = &disk->slots[slot];
-    r = partition_node_find(block_device_fd(disk->device), s->entry + 1, s->offset_bytes,
-            s->size_bytes, path, error);
-    if (r == -ENOENT) {
-        r = block_device_reopen(disk->device, open_flags, ret_fd, error);
-        if (r >= 0)
-            *ret_offset_bytes = s->offset_bytes;
-        return r;
-    }
-    if (r < 0)
-        return r;
-    int fd = open(path, open_flags | O_CLOEXEC | O_NOCTTY);
-    if (fd < 0)
-        return error_say(error, -errno, "%s cannot be opened: %s", path, strerror(errno));
-    *ret_fd = fd;
-    *ret_offset_bytes = 0;
-    return 0;
 }

@@ -4,8 +4,9 @@
 /* The slots of one disk, and the only ways in which this project changes a partition table.
  *
  * A slot is a partition of the slot type; its label names it (USR-A). The bits that choose it at
- * boot are the GPT attributes 48-51 (priority), 52-55 (tries), 56 (successful). Every change is
- * written crash-safe (gpt-disk.h) and is on the disk when the call returns. All calls block. */
+ * boot are the GPT attributes 48-51 (priority), 52-55 (tries), 56 (successful), 57-60 (starts).
+ * Every change is written crash-safe (gpt-disk.h) and is on the disk when the call returns. All
+ * calls block. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,6 +30,7 @@ typedef struct {
     unsigned priority; /* 0-15; 0 means: never boot */
     unsigned tries;    /* 0-15 */
     bool successful;
+    unsigned starts; /* 0-15; of a successful slot, since it was last declared good */
 } Slot;
 
 typedef struct SlotDisk SlotDisk;
@@ -64,6 +66,9 @@ size_t slot_disk_find_offset(const SlotDisk *disk, uint64_t offset_bytes);
 /* Whether path leads to this very block device or image file. */
 bool slot_disk_is_at(const SlotDisk *disk, const char *path);
 
+/* The device that the disk is on, inside disk. */
+BlockDevice *slot_disk_device(const SlotDisk *disk);
+
 /* As gpt_disk_health(). */
 TableHealth slot_disk_health(const SlotDisk *disk);
 
@@ -86,21 +91,25 @@ size_t slot_disk_next(const SlotDisk *disk);
 /* Rewrites what is damaged; nothing is written when TABLE_GOOD. */
 int slot_disk_repair(SlotDisk *disk, ErrorText *error);
 
-/* What a boot loader does: chooses (*ret_slot) and spends a try of it, where it has one.
- * Errors: -ENOENT no slot is usable; the table is then left alone. */
+/* What a boot loader does: chooses (*ret_slot) and spends a try of it, where it has one, else
+ * counts the start. Errors: -ENOENT no slot is usable; the table is then left alone. */
 int slot_disk_spend_try(SlotDisk *disk, size_t *ret_slot, ErrorText *error);
 
-/* priority = tries = successful = 0: the slot can never be chosen (promise 2). */
+/* The same for a slot that the caller chose. */
+int slot_disk_spend_try_of(SlotDisk *disk, size_t slot, ErrorText *error);
+
+/* priority = tries = successful = starts = 0: the slot can never be chosen (promise 2). */
 int slot_disk_invalidate(SlotDisk *disk, size_t slot, ErrorText *error);
 
 /* The flip: priority above all others (renumbered in their order where 15 is reached),
- * tries = tries (1-15), successful = 0. */
+ * tries = tries (1-15), successful = starts = 0. */
 int slot_disk_flip(SlotDisk *disk, size_t slot, unsigned tries, ErrorText *error);
 
-/* Priority above all others; successful stays, and tries is set where it is not successful. */
+/* Priority above all others; successful stays, and tries is set where it is not successful;
+ * starts = 0. */
 int slot_disk_prioritize(SlotDisk *disk, size_t slot, unsigned tries, ErrorText *error);
 
-/* successful = 1, tries = 0; priority 0 becomes 1. */
+/* successful = 1, tries = starts = 0; priority 0 becomes 1. */
 int slot_disk_mark_good(SlotDisk *disk, size_t slot, ErrorText *error);
 
 /* As slot_disk_invalidate, under the name that a person gives it. Refuses (-EPERM) when no other

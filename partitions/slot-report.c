@@ -113,13 +113,15 @@ static json_t *slot_to_json(const SlotReport *report, size_t index)
     Content content = look_into(report, index);
     char unique[GUID_TEXT_CHARS + 1];
     guid_to_text(&slot->unique, unique);
-    json_t *json = json_pack("{s:s, s:s, s:I, s:I, s:I, s:i, s:i, s:b, s:s, s:s, s:s, s:s, s:s}",
-            "label", slot->label, "partuuid", unique, "partition", (json_int_t)slot->entry + 1,
-            "offset_bytes", (json_int_t)slot->offset_bytes, "size_bytes",
-            (json_int_t)slot->size_bytes, "priority", (int)slot->priority, "tries",
-            (int)slot->tries, "successful", (int)slot->successful, "content", content.kind.type,
-            "content_label", content.kind.label, "trailer", describe_trailer(&content), "product",
-            content.trailer.product, "version", content.trailer.version);
+    json_t *json =
+            json_pack("{s:s, s:s, s:I, s:I, s:I, s:i, s:i, s:b, s:i, s:s, s:s, s:s, s:s, s:s}",
+                    "label", slot->label, "partuuid", unique, "partition",
+                    (json_int_t)slot->entry + 1, "offset_bytes", (json_int_t)slot->offset_bytes,
+                    "size_bytes", (json_int_t)slot->size_bytes, "priority", (int)slot->priority,
+                    "tries", (int)slot->tries, "successful", (int)slot->successful, "starts",
+                    (int)slot->starts, "content", content.kind.type, "content_label",
+                    content.kind.label, "trailer", describe_trailer(&content), "product",
+                    content.trailer.product, "version", content.trailer.version);
     if (json && index == report->verified &&
             json_object_set_new(json, "verified", json_string(report->verdict)) < 0) {
         json_decref(json);

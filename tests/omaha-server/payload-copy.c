@@ -11,7 +11,7 @@
 
 #include "common/cleanup.h"
 #include "common/fd-io.h"
-#include "common/hex.h"
+#include "common/base64.h"
 #include "updater/payload/manifest.h"
 #include "updater/payload/payload-header.h"
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "common/cleanup.h"
-#include "common/hex.h"
+#include "common/base64.h"
 
 /* The writer's calls fail for lack of memory alone, and go on failing then: only the document's end
  * is checked. */

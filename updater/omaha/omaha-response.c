@@ -9,7 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "common/hex.h"
+#include "common/base64.h"
 #include "common/http-url.h"
 #include "updater/omaha/omaha-app.h"
 #include "updater/omaha/version-order.h"

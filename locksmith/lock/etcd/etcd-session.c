@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "common/clock.h"
-#include "common/hex.h"
+#include "common/base64.h"
 #include "locksmith/lock/etcd/etcd-session-private.h"
 #include "locksmith/lock/tls-files.h"
 

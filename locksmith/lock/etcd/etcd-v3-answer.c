@@ -10,7 +10,7 @@
 #include <jansson.h>
 #include <string.h>
 
-#include "common/hex.h"
+#include "common/base64.h"
 #include "common/json-bound.h"
 #include "locksmith/lock/etcd/etcd-v3-request.h"
 

@@ -6,7 +6,7 @@
 #include <jansson.h>
 #include <string.h>
 
-#include "common/hex.h"
+#include "common/base64.h"
 
 /* A new JSON string that holds the bytes in base64; NULL: out of memory. */
 static json_t *bytes_json(const char *data, size_t n_bytes)

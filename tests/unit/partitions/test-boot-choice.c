@@ -13,15 +13,16 @@ static void assert_priorities(const BootBits *slots, size_t n_slots, const unsig
 
 START_TEST(bits_lie_where_chromeos_has_them)
 {
-    BootBits bits = boot_bits_get(UINT64_C(0x0123000000000000));
+    BootBits bits = boot_bits_get(UINT64_C(0x0b23000000000000));
     ck_assert_uint_eq(bits.priority, 3);
     ck_assert_uint_eq(bits.tries, 2);
     ck_assert(bits.successful);
-    ck_assert_uint_eq(boot_bits_put(0, bits), UINT64_C(0x0123000000000000));
+    ck_assert_uint_eq(bits.starts, 5);
+    ck_assert_uint_eq(boot_bits_put(0, bits), UINT64_C(0x0b23000000000000));
     /* All other bits stay, set and not set. */
-    ck_assert_uint_eq(boot_bits_put(UINT64_MAX, (BootBits){0}), UINT64_C(0xfe00ffffffffffff));
-    ck_assert_uint_eq(boot_bits_put(UINT64_C(0x1000000000000005), (BootBits){15, 15, true}),
-            UINT64_C(0x11ff000000000005));
+    ck_assert_uint_eq(boot_bits_put(UINT64_MAX, (BootBits){0}), UINT64_C(0xe000ffffffffffff));
+    ck_assert_uint_eq(boot_bits_put(UINT64_C(0x2000000000000005), (BootBits){15, 15, true, 15}),
+            UINT64_C(0x3fff000000000005));
 }
 END_TEST
 
@@ -39,10 +40,10 @@ END_TEST
 START_TEST(a_try_is_spent)
 {
     BootBits slots[] = {{1, 2, true}, {1, 0, true}};
-    boot_choice_spend(slots, 0);
-    ck_assert_uint_eq(slots[0].tries, 1);
-    boot_choice_spend(slots, 1);
-    ck_assert_uint_eq(slots[1].tries, 0);
+    boot_choice_spend(slots, 2, 0);
+    ck_assert(slots[0].tries == 1 && slots[0].starts == 0);
+    boot_choice_spend(slots, 2, 1);
+    ck_assert(slots[1].tries == 0 && slots[1].starts == 1);
     ck_assert(slots[1].successful);
 }
 END_TEST
@@ -53,20 +54,79 @@ START_TEST(a_slot_that_fails_falls_back)
     boot_choice_flip(slots, 2, 1, 3);
     for (int boot = 0; boot < 3; boot++) {
         ck_assert_uint_eq(boot_choice_next(slots, 2), 1);
-        boot_choice_spend(slots, 1);
+        boot_choice_spend(slots, 2, 1);
     }
     ck_assert_uint_eq(boot_choice_next(slots, 2), 0);
 }
 END_TEST
 
+/* Starts what is chosen n times and returns the last. */
+static size_t start(BootBits *slots, size_t n_slots, int n)
+{
+    size_t chosen = SLOT_NONE;
+    for (int i = 0; i < n; i++) {
+        chosen = boot_choice_next(slots, n_slots);
+        boot_choice_spend(slots, n_slots, chosen);
+    }
+    return chosen;
+}
+
+START_TEST(a_good_slot_that_fails_gives_way)
+{
+    BootBits slots[] = {{1, 0, true}, {2, 0, true}, {3, 0, false}};
+    ck_assert_uint_eq(start(slots, 3, 4), 1);
+    ck_assert_uint_eq(start(slots, 3, 1), 0);
+    /* The other works, and stays. */
+    boot_choice_mark_good(slots, 0);
+    ck_assert_uint_eq(start(slots, 3, 1), 0);
+    boot_choice_mark_good(slots, 0);
+    /* Until somebody wants the first again. */
+    boot_choice_prioritize(slots, 3, 1, 3);
+    ck_assert_uint_eq(slots[1].starts, 0);
+    ck_assert_uint_eq(start(slots, 3, 1), 1);
+}
+END_TEST
+
+START_TEST(good_slots_that_all_fail_take_turns)
+{
+    BootBits slots[] = {{1, 0, true, 4}, {2, 0, true, 4}};
+    for (int i = 0; i < 11; i++) {
+        ck_assert_uint_eq(start(slots, 2, 1), 1);
+        ck_assert_uint_eq(start(slots, 2, 1), 0);
+    }
+    ck_assert(slots[0].starts == 15 && slots[1].starts == 15);
+    /* And from the beginning. */
+    ck_assert_uint_eq(start(slots, 2, 1), 1);
+    ck_assert(slots[0].starts == 0 && slots[1].starts == 1);
+}
+END_TEST
+
+START_TEST(the_only_slot_is_started_for_ever)
+{
+    BootBits slots[] = {{1, 0, true}, {0, 0, true}};
+    for (int i = 0; i < 100; i++)
+        ck_assert_uint_eq(start(slots, 2, 1), 0);
+}
+END_TEST
+
+START_TEST(a_new_slot_comes_before_one_that_fails)
+{
+    const BootBits slots[] = {{2, 0, true, 4}, {1, 3, false}};
+    ck_assert_uint_eq(boot_choice_next(slots, 2), 1);
+}
+END_TEST
+
 START_TEST(good_and_bad)
 {
-    BootBits slots[] = {{0, 3, false}, {4, 2, true}};
+    BootBits slots[] = {{0, 3, false, 9}, {4, 2, true, 9}};
     boot_choice_mark_good(slots, 0);
     ck_assert(slots[0].successful && slots[0].tries == 0 && slots[0].priority == 1);
+    ck_assert_uint_eq(slots[0].starts, 0);
     boot_choice_mark_good(slots, 1);
     ck_assert(slots[1].successful && slots[1].tries == 0 && slots[1].priority == 4);
+    slots[1].starts = 9;
     boot_choice_invalidate(slots, 1);
+    ck_assert_uint_eq(slots[1].starts, 0);
     ck_assert(!slots[1].successful && slots[1].tries == 0 && slots[1].priority == 0);
 }
 END_TEST
@@ -88,8 +148,9 @@ END_TEST
 
 START_TEST(flip_forgets_success)
 {
-    BootBits slots[] = {{2, 0, true}, {9, 1, true}};
+    BootBits slots[] = {{2, 0, true}, {9, 1, true, 9}};
     boot_choice_flip(slots, 2, 1, 3);
+    ck_assert_uint_eq(slots[1].starts, 0);
     assert_priorities(slots, 2, (unsigned[]){2, 9});
     ck_assert(!slots[1].successful && slots[1].tries == 3);
 }
@@ -130,6 +191,10 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, the_highest_usable_priority_boots);
     tcase_add_test(tcase, a_try_is_spent);
     tcase_add_test(tcase, a_slot_that_fails_falls_back);
+    tcase_add_test(tcase, a_good_slot_that_fails_gives_way);
+    tcase_add_test(tcase, good_slots_that_all_fail_take_turns);
+    tcase_add_test(tcase, the_only_slot_is_started_for_ever);
+    tcase_add_test(tcase, a_new_slot_comes_before_one_that_fails);
     tcase_add_test(tcase, good_and_bad);
     tcase_add_test(tcase, prioritize_keeps_what_is_known);
     tcase_add_test(tcase, flip_forgets_success);

@@ -47,7 +47,8 @@ static void assert_printed(const char *output, const char *expected)
 static uint64_t attributes_of(const Slot *slot)
 {
     uint64_t other = strcmp(slot->label, "USR-A") == 0 ? 4 : 0; /* as planned */
-    return boot_bits_put(other, (BootBits){slot->priority, slot->tries, slot->successful});
+    return boot_bits_put(
+            other, (BootBits){slot->priority, slot->tries, slot->successful, slot->starts});
 }
 
 /* One run of it, as there are many to be asked for. */

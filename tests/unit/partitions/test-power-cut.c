@@ -71,7 +71,8 @@ static Snapshot snapshot(const SlotDisk *disk)
     ck_assert_uint_le(n_slots, MAX_SLOTS);
     Snapshot s = {.n_slots = n_slots};
     for (size_t i = 0; i < n_slots; i++)
-        s.bits[i] = (BootBits){slots[i].priority, slots[i].tries, slots[i].successful};
+        s.bits[i] =
+                (BootBits){slots[i].priority, slots[i].tries, slots[i].successful, slots[i].starts};
     return s;
 }
 

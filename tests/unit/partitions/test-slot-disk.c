@@ -16,7 +16,7 @@ static const DiskPlan PLAN = {.parts = {
                                       {.label = "USR-A",
                                               .priority = 2,
                                               .successful = true,
-                                              .attributes = UINT64_C(1) << 60 | 5},
+                                              .attributes = UINT64_C(1) << 61 | 5},
                                       {.label = "USR-B", .priority = 1, .successful = true},
                                       {.label = "ROOT", .is_other_type = true},
                               }};

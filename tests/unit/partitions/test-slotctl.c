@@ -103,6 +103,7 @@ START_TEST(status_as_json)
     ck_assert_int_eq(json_integer_value(json_object_get(b, "priority")), 1);
     ck_assert_int_eq(json_integer_value(json_object_get(b, "tries")), 0);
     ck_assert(json_is_true(json_object_get(b, "successful")));
+    ck_assert_int_eq(json_integer_value(json_object_get(b, "starts")), 0);
     json_decref(json);
 }
 END_TEST
