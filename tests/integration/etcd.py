@@ -25,6 +25,7 @@ import ssl
 import subprocess
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 from lab import BUILD_ROOT, SOURCE_ROOT, run, wait_for
 
@@ -117,7 +118,12 @@ class Member:
         self.cluster.lab.end(self.process, signal.SIGKILL)
 
     def pause(self):
+        """Returns when no thread of it runs any more: the signal stops them one by one, and on a
+        busy machine that takes long enough for one more answer."""
         self.process.send_signal(signal.SIGSTOP)
+        tasks = Path(f"/proc/{self.process.pid}/task")
+        wait_for("all threads of etcd to stop", lambda: all(
+            stat.read_text().rpartition(")")[2].split()[0] == "T" for stat in tasks.glob("*/stat")))
 
     def resume(self):
         self.process.send_signal(signal.SIGCONT)
