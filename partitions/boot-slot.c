@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/cleanup.h"
 #include "partitions/slot-trailer-read.h"
@@ -36,7 +37,8 @@ static int take_slot(
             .size_bytes = slot->size_bytes};
     BootSlot *found = &search->slot;
     int r = partition_node_find_below(dir_fd, search->root, &place, found->device_path, error);
-    if (r == -ENOENT)
+    /* The kernel makes the partition's folder in /sys before its node. */
+    if (r == -ENOENT || (r >= 0 && access(found->device_path, F_OK) < 0))
         return error_say(error, -ENODEV,
                 "%s has the slot %s as partition %u, but the kernel does not know that partition",
                 search->disk_path, slot->label, place.number);

@@ -86,6 +86,35 @@ int slotctl_prioritize(int argc, char **argv, void *context)
     return print_change(&target, target.slot);
 }
 
+/* The slot that was named, else the one that runs; SLOT_NONE where neither is known. */
+static size_t slot_or_running(const SlotctlTarget *target, ErrorText *error)
+{
+    size_t slot = target->slot != SLOT_NONE ? target->slot : target->running;
+    if (slot == SLOT_NONE)
+        error_say(error, 0, "the running system is in no slot of %s; name one with --slot",
+                target->path);
+    return slot;
+}
+
+int slotctl_is_good(int argc, char **argv, void *context)
+{
+    _cleanup_(slotctl_target_done) SlotctlTarget target = {0};
+    ErrorText error;
+    if (slotctl_target_take_slot(argc, argv, context, false) < 0)
+        return EXIT_USAGE;
+    if (slotctl_target_open(context, false, &target, &error) < 0)
+        return slotctl_fail(&error);
+    size_t slot = slot_or_running(&target, &error);
+    if (slot == SLOT_NONE)
+        return slotctl_fail(&error);
+    const Slot *s = slotctl_target_slot(&target, slot);
+    if (!target.options->json)
+        printf("%s: %s good\n", s->label, s->successful ? "marked" : "not marked");
+    else if (print_report(&target, slot) != EXIT_SUCCESS)
+        return EXIT_FAILURE;
+    return s->successful ? EXIT_SUCCESS : EXIT_NOT_GOOD;
+}
+
 int slotctl_mark_good(int argc, char **argv, void *context)
 {
     _cleanup_(slotctl_target_done) SlotctlTarget target = {0};
@@ -94,13 +123,8 @@ int slotctl_mark_good(int argc, char **argv, void *context)
         return EXIT_USAGE;
     if (slotctl_target_open(context, true, &target, &error) < 0)
         return slotctl_fail(&error);
-    size_t slot = target.slot != SLOT_NONE ? target.slot : target.running;
-    if (slot == SLOT_NONE) {
-        error_say(&error, 0, "the running system is in no slot of %s; name one with --slot",
-                target.path);
-        return slotctl_fail(&error);
-    }
-    if (slot_disk_mark_good(target.disk, slot, &error) < 0)
+    size_t slot = slot_or_running(&target, &error);
+    if (slot == SLOT_NONE || slot_disk_mark_good(target.disk, slot, &error) < 0)
         return slotctl_fail(&error);
     return print_change(&target, slot);
 }

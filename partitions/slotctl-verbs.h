@@ -19,6 +19,7 @@ enum {
     EXIT_NOT_TOLD = 7,      /* boot-slot: nothing names the slot that was started */
     EXIT_NOT_THERE = 8,     /* boot-slot: no disk has it */
     EXIT_NOT_TRUSTED = 9,   /* boot-slot: its trailer is not what the command line vouches for */
+    EXIT_NOT_GOOD = 10,     /* is-good: the slot is not marked good */
 };
 
 typedef struct {
@@ -36,6 +37,7 @@ typedef struct {
 int slotctl_status(int argc, char **argv, void *context);
 int slotctl_next(int argc, char **argv, void *context);
 int slotctl_prioritize(int argc, char **argv, void *context);
+int slotctl_is_good(int argc, char **argv, void *context);
 int slotctl_mark_good(int argc, char **argv, void *context);
 int slotctl_mark_bad(int argc, char **argv, void *context);
 int slotctl_verify(int argc, char **argv, void *context);

@@ -6,7 +6,7 @@
  * partition table damaged while the other serves; 4 no slot could boot (next, verify); 5 verify
  * found that the slot does not hold what its trailer says; 6 verify has nothing to verify the slot
  * by; 7 nothing says which slot was started; 8 no disk has it; 9 it is not what the kernel's
- * command line vouches for (boot-slot). */
+ * command line vouches for (boot-slot); 10 the slot is not marked good (is-good). */
 
 #include <getopt.h>
 #include <stdio.h>
@@ -26,6 +26,8 @@ static const Verb verbs[] = {
                 slotctl_status},
         {"next", 0, 0, "", "name the slot that boots next: label and PARTUUID", slotctl_next},
         {"prioritize", 0, 1, "SLOT", "make a slot the first choice", slotctl_prioritize},
+        {"is-good", 0, 1, "[SLOT]",
+                "ask whether a slot, the running one unless told, is marked good", slotctl_is_good},
         {"mark-good", 0, 1, "[SLOT]", "a slot, the running one unless told, works as it should",
                 slotctl_mark_good},
         {"mark-bad", 0, 1, "SLOT", "never boot a slot until it is written anew", slotctl_mark_bad},
@@ -59,7 +61,8 @@ static void print_help(void)
            "of the partition table damaged while the other serves; 4 no slot could boot (next,\n"
            "verify); 5 verify found that the slot does not hold what its trailer says; 6 verify has\n"
            "nothing to verify the slot by; 7 nothing says which slot was started; 8 no disk has it;\n"
-           "9 it is not what the kernel's command line vouches for (boot-slot).\n",
+           "9 it is not what the kernel's command line vouches for (boot-slot); 10 the slot is not\n"
+           "marked good (is-good).\n",
             SLOT_TRIES_MAX, SLOT_TRIES_DEFAULT);
 }
 

@@ -201,13 +201,13 @@ class Slotctl(unittest.TestCase):
 
     def test_other_entries_come_out_as_they_went_in(self):
         disk = self.disk()
-        run(["sgdisk", "--attributes=4:set:63", "--attributes=3:set:2", "--attributes=3:set:60",
+        run(["sgdisk", "--attributes=4:set:63", "--attributes=3:set:2", "--attributes=3:set:61",
              "--change-name=1:\u00e4\u00f6 label", disk])
         before = [run(["sgdisk", "-i", n, disk]).stdout for n in ("1", "4")]
         slotctl(disk, "prioritize", "USR-B")
         self.assertEqual([run(["sgdisk", "-i", n, disk]).stdout for n in ("1", "4")], before)
         flags = run(["sgdisk", "-i", "3", disk]).stdout
-        self.assertRegex(flags, "Attribute flags: 1.*4\\b")
+        self.assertRegex(flags, "Attribute flags: 2.*4\\b")
 
     def test_a_third_slot_type_is_not_ours(self):
         disk = self.disk()

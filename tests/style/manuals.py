@@ -40,12 +40,12 @@ def help_verbs(text):
 
 def help_codes(text):
     sentence = text[text.index("Exit codes:"):]
-    return set(re.findall(r"(?:Exit codes:|;)\s+(\d) ", sentence))
+    return set(re.findall(r"(?:Exit codes:|;)\s+(\d+) ", sentence))
 
 
 def page_codes(page):
     section = page[page.index(".SH EXIT STATUS"):]
-    return set(re.findall(r"^\.TP\n(\d)$", section.split("\n.SH ", 1)[0], flags=re.M))
+    return set(re.findall(r"^\.TP\n(\d+)$", section.split("\n.SH ", 1)[0], flags=re.M))
 
 
 def differences(what, in_help, in_page):

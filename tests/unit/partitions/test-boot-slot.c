@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "tests/unit/partitions/disk-maker.h"
 #include "tests/unit/partitions/fake-root.h"
@@ -184,6 +185,13 @@ START_TEST(what_is_not_there)
     fake_partition_size(root, "vda", "vda2", SLOT_SECTORS);
     run(8, root, "");
     ck_assert_ptr_nonnull(strstr(output, "at another place"));
+
+    char node[512];
+    root = make_root(image, "flipside.slot=" UNIQUE_A " flipside.usrhash=" HASH);
+    snprintf(node, sizeof(node), "%s/dev/vda2", root);
+    ck_assert_int_eq(unlink(node), 0);
+    run(8, root, "");
+    ck_assert_ptr_nonnull(strstr(output, "the kernel does not know that partition"));
 }
 END_TEST
 

@@ -179,11 +179,14 @@ START_TEST(good_and_bad)
     assert_printed("USR-A: priority 0, tries 0, not successful");
     run(1, "mark-bad --slot %s --disk %s", UNIQUE_B, path);
     assert_printed("no other slot");
+    run(10, "is-good --json USR-A --disk %s", path);
+    assert_printed("\"successful\": false");
     run(0, "prioritize --disk %s --slot USR-A", path);
     assert_printed("USR-A had priority 0");
     assert_printed("USR-A: priority 2, tries 3, not successful");
     run(0, "mark-good --disk %s USR-A", path);
     assert_printed("USR-A: priority 2, tries 0, successful");
+    run(0, "is-good --disk %s USR-A", path);
     run(0, "mark-good USR-B --json --disk %s", path);
     assert_printed("\"slots\"");
 }
@@ -195,11 +198,18 @@ START_TEST(the_running_slot_is_marked_good)
     plan.parts[2] = (DiskPart){.label = "USR-B", .priority = 3, .tries = 2};
     const char *path = save(&plan, NULL, false);
     const char *root = make_root(path);
+    run(10, "is-good --root %s", root);
+    assert_printed("USR-B: not marked good");
     run(0, "mark-good --root %s", root);
     assert_printed("USR-B: priority 3, tries 0, successful");
+    run(0, "is-good --root %s", root);
+    assert_printed("USR-B: marked good");
     run(0, "status --root %s", root);
     assert_printed("running, boots next");
-    run(1, "mark-good --root %s --disk %s", root, save(&PLAN, NULL, false));
+    path = save(&PLAN, NULL, false);
+    run(1, "mark-good --root %s --disk %s", root, path);
+    assert_printed("the running system is in no slot");
+    run(1, "is-good --root %s --disk %s", root, path);
     assert_printed("the running system is in no slot");
     run(1, "status --root %s", unit_temp_dir());
     assert_printed("name the disk with --disk");
