@@ -20,6 +20,7 @@ class OmahaServer:
         self.report = self.folder / "report.jsonl"
         self.behaviour = self.folder / "behaviour.json"
         self.log = self.folder / "omaha-server.log"
+        self.options = []
         self.process = None
 
     def add_release(self, channel, payload):
@@ -32,7 +33,8 @@ class OmahaServer:
         port_file = self.folder / "port"
         self.process = self.lab.start(
             [program("omaha-server"), "serve", self.releases, "--listen", "127.0.0.1:0",
-             "--port-file", port_file, "--report", self.report, "--behaviour", self.behaviour],
+             "--port-file", port_file, "--report", self.report, "--behaviour", self.behaviour,
+             *self.options],
             self.log)
         wait_for("omaha-server", port_file.exists, logs=[self.log])
         self.url = f"http://127.0.0.1:{port_file.read_text().strip()}/v1/update/"

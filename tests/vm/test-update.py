@@ -1,0 +1,41 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The main job on a whole machine: an update is found, installed and booted, and declared good."""
+from vm_test import COMPLETE, DONE, FINISHED, REBOOTED, STARTED, VmTest
+from lab import main
+
+# A person at the second serial line, as logind and locksmithd see one.
+LOG_IN = ("systemd-run --quiet --unit=operator --property=PAMName=login --property=TTYPath=/dev/ttyS1 "
+          "--property=StandardInput=tty --property=User=root sleep infinity")
+
+
+class Update(VmTest):
+    def test_by_itself_from_the_check_to_a_slot_marked_good(self):
+        self.serve(stable=self.distribution.payload("2.0.0"))
+        machine = self.machine(LOCKSMITHD_LOGIN_GRACE="10s", FIRST_CHECK=3)
+        boot = machine.choose()
+        self.see(boot, "flipside: /usr is USR-A")
+        boot.wait_until_up()
+        boot.tell(LOG_IN)
+        self.see_event(boot, STARTED, DONE)
+        self.note(boot.tell("flipside status"))  # while it installs
+        self.see_event(boot, FINISHED, DONE)
+        self.see_event(boot, COMPLETE, DONE)
+        self.see(boot, "best-effort")
+        self.note(boot.terminal.read_text(errors="replace"))
+        boot.wait_for_end("reset")
+        self.note("the machine has reset itself")
+        self.see_bits(machine, "USR-B", 2, 3, False)
+
+        boot = machine.choose()
+        self.see(boot, "flipside: /usr is USR-B")
+        self.see(boot, "USR-B: priority 2, tries 0, successful")
+        self.see_event(boot, COMPLETE, REBOOTED, previousversion="1.0.0")
+        boot.wait_until_up()
+        self.note(boot.tell("flipside status; slotctl status"))
+        boot.cut_power()
+        self.see_bits(machine, "USR-B", 2, 0, True)
+        self.assertEqual(machine.table_problems(), "")
+
+
+main()
