@@ -7,7 +7,7 @@ import shutil
 import unittest
 
 from host_test import HostTest
-from lab import BUILD_ROOT, main, program, run
+from lab import BUILD_ROOT, SOURCE_ROOT, main, program, run
 from machine_test import MachineTest
 
 EXPOSURE_MAX = 25  # of 100, as systemd-analyze counts
@@ -32,12 +32,34 @@ class Sandbox(MachineTest):
         path.write_text(re.sub(r"ExecStart=\S+", f"ExecStart={program(tool)}", unit_text(name)))
         return path
 
+    def understands(self, *units):
+        done = run(["systemd-analyze", "verify", "--man=no", *units], check=False)
+        self.assertEqual((done.returncode, done.stderr.strip()), (0, ""))
+
     @unittest.skipUnless(shutil.which("systemd-analyze"), "no systemd-analyze")
     def test_systemd_understands_the_units(self):
         for unit in (self.unit(), self.unit("slot-mark-good", "slotctl"),
                      self.unit("locksmithd", "locksmithd")):
-            done = run(["systemd-analyze", "verify", "--man=no", unit], check=False)
-            self.assertEqual((done.returncode, done.stderr.strip()), (0, ""))
+            self.understands(unit)
+
+    @unittest.skipUnless(shutil.which("systemd-analyze"), "no systemd-analyze")
+    def test_systemd_understands_what_belongs_to_a_boot(self):
+        folder = SOURCE_ROOT / "systemd-units"
+        timer = self.lab.folder / "slot-deadline.timer"
+        shutil.copy(folder / "slot-deadline.timer", timer)
+        self.understands(self.unit("slot-deadline", "slotctl"), timer)
+        # A check that looks at all that multi-user.target starts, and the unit that waits for it.
+        self.understands(folder / "examples/health-check.service",
+                         self.unit("slot-mark-good", "slotctl"))
+        in_initrd = self.lab.folder / "flipside-usr.service"
+        text = (BUILD_ROOT / "systemd-units/initrd/flipside-usr.service").read_text()
+        in_initrd.write_text(re.sub(r"ExecStart=\S+",
+                                    f"ExecStart={folder}/initrd/mount-usr", text))
+        self.understands(in_initrd)
+        softdog = self.lab.folder / "flipside-softdog.service"
+        softdog.write_text((folder / "flipside-softdog.service").read_text().replace(
+            "ExecStart=modprobe", "ExecStart=echo"))
+        self.understands(softdog)
 
     @unittest.skipUnless(shutil.which("systemd-analyze"), "no systemd-analyze")
     def test_the_unit_leaves_little(self):
