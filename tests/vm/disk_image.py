@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The disk of a virtual machine, made and looked at with sgdisk, mkfs and mtools."""
+import contextlib
+import os
+
 from lab import MIB, run
 
 SLOT_TYPE = "5dfbf5f4-2848-4bac-aa5e-0d9a20b745a6"
@@ -44,6 +47,26 @@ def read_part(disk, label, image):
     n_mib = {"EFI-SYSTEM": ESP_MIB, "ROOT": ROOT_MIB}.get(label, SLOT_MIB)
     run(["dd", f"if={disk}", f"of={image}", "bs=1M", f"skip={part_start(disk, label)}",
          f"count={n_mib}", "iflag=skip_bytes", "conv=sparse", "status=none"])
+
+
+def table_bytes(disk):
+    """Both copies of the partition table, as the machine has written them by now."""
+    with open(disk, "rb") as file:
+        primary = file.read(34 * 512)
+        file.seek(-33 * 512, 2)
+        return primary + file.read()
+
+
+def n_bytes_allocated(disk, label):
+    """How much of the partition has been written, where disk is a sparse file."""
+    at = start = part_start(disk, label)
+    n_bytes, end = 0, start + SLOT_MIB * MIB
+    with open(disk, "rb") as file, contextlib.suppress(OSError):
+        while at < end:
+            data = os.lseek(file.fileno(), at, os.SEEK_DATA)
+            at = os.lseek(file.fileno(), data, os.SEEK_HOLE)
+            n_bytes += max(0, min(at, end) - data)
+    return n_bytes
 
 
 def change_byte(disk, label, offset):

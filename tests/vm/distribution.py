@@ -252,6 +252,12 @@ class Distribution:
                     (self.tree / path).unlink()
         return self._kept(f"usr-{name_of(version, files)}.erofs", key, make)
 
+    def place_of(self, path, version, **files):
+        """Where the file's content begins in that /usr's image, in bytes."""
+        image = self.usr_image(version, **files)
+        text = run(["dump.erofs", f"--path={path}", "-e", image]).stdout
+        return int(re.search(r"^ +0:.*: +(\d+)\.\.", text, re.M)[1])
+
     @alone
     def slot_image(self, version, **files):
         """What a slot holds: file system, hash tree and trailer, as large as the partition."""

@@ -12,6 +12,7 @@ import os
 import shutil
 import socket
 import subprocess
+import time
 
 from lab import tail, wait_for
 
@@ -130,6 +131,12 @@ class Qemu:
             return answer
         return wait_for(what, is_so, seconds, logs=[self.serial, self.log])
 
+    def wait_quickly(self, what, condition, seconds=BOOT_SECONDS):
+        """Without a pause, for what is over in a moment."""
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end and self.process.poll() is None, f"no {what}"
+
     def wait_for_line(self, words, seconds=BOOT_SECONDS):
         """Until the serial line has said these words; returns the line."""
         def line():
@@ -142,6 +149,11 @@ class Qemu:
         """Until the agent in the userland answers."""
         self.wait("the agent in the machine",
                   lambda: any(line.startswith("ready ") for line in self.agent.poll()))
+        return self
+
+    def wait_until_started(self):
+        """Until all units that it starts have started, or failed."""
+        self.wait_until_up().ask("systemctl is-system-running --wait")
         return self
 
     def ask(self, command, seconds=BOOT_SECONDS):

@@ -18,13 +18,12 @@ class Update(VmTest):
         boot.wait_until_up()
         boot.tell(LOG_IN)
         self.see_event(boot, STARTED, DONE)
-        self.note(boot.tell("flipside status"))  # while it installs
+        self.see_answer(boot, "flipside status")  # while it installs
         self.see_event(boot, FINISHED, DONE)
         self.see_event(boot, COMPLETE, DONE)
         self.see(boot, "best-effort")
         self.note(boot.terminal.read_text(errors="replace"))
-        boot.wait_for_end("reset")
-        self.note("the machine has reset itself")
+        self.see_reset(boot)
         self.see_bits(machine, "USR-B", 2, 3, False)
 
         boot = machine.choose()
@@ -32,7 +31,7 @@ class Update(VmTest):
         self.see(boot, "USR-B: priority 2, tries 0, successful")
         self.see_event(boot, COMPLETE, REBOOTED, previousversion="1.0.0")
         boot.wait_until_up()
-        self.note(boot.tell("flipside status; slotctl status"))
+        self.see_answer(boot, "flipside status && slotctl status")
         boot.cut_power()
         self.see_bits(machine, "USR-B", 2, 0, True)
         self.assertEqual(machine.table_problems(), "")

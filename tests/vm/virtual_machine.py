@@ -3,7 +3,7 @@
 here as a file, and our slotctl and sgdisk look at it."""
 import json
 
-from disk_image import SLOT_MIB, change_byte, part_start, read_part, write_part
+from disk_image import SLOT_MIB, change_byte, n_bytes_allocated, part_start, read_part, write_part
 from distribution import KERNEL_ARGUMENTS, OS_NAME
 from lab import MIB, program, run
 from qemu import Qemu
@@ -42,8 +42,19 @@ class VirtualMachine:
         text = run(["sgdisk", "-v", self.disk], check=False).stdout
         return "" if "No problems found" in text else text
 
-    def rot(self, label, offset_bytes=1000 * BLOCK):
-        change_byte(self.disk, label, offset_bytes)
+    def n_bytes_in(self, label):
+        """How much was written into a slot that was never written before."""
+        return n_bytes_allocated(self.disk, label)
+
+    def rot(self, label, path, version):
+        """The disk loses a byte of this file of the /usr that is in the slot."""
+        change_byte(self.disk, label, self.distribution.place_of(path, version) + 100)
+
+    def fill(self, label, version):
+        """Puts a release into a slot, as an installation whose slot was declared good."""
+        write_part(self.disk, label, self.distribution.slot_image(version))
+        self.slotctl("prioritize", label)
+        self.slotctl("mark-good", label)
 
     def configure(self, **keys):
         """The machine's update.conf, as its owner leaves it before the first boot."""
@@ -70,9 +81,6 @@ class VirtualMachine:
     def power_on(self, bus="virtio"):
         """Firmware starts the boot chooser from the disk."""
         return self._start(bus, ())
-
-    def boot(self, **more):
-        return self.power_on(**more).wait_until_up()
 
     def choose(self, bus="virtio"):
         """Instead of firmware and chooser, what a machine without UEFI does: slotctl chooses the

@@ -65,6 +65,24 @@ class VmTest(unittest.TestCase):
         more = "".join(f" {key}={value}" for key, value in attributes.items())
         self.note(f"server: received event {kind}/{result}{more}")
 
+    def see_in_journal(self, boot, unit, words):
+        """Waits until the unit has said this, and notes the line."""
+        line = boot.wait(f"'{words}' from {unit}", lambda: next(
+            (line for line in boot.tell(f"journalctl -b -o cat -u {unit}").splitlines()
+             if words in line), None))
+        self.note(f"{unit}: {line}")
+
+    def see_answer(self, boot, command, status=0):
+        """Types a command, notes what it says and checks its exit status."""
+        answer = boot.ask(command)
+        self.note(f"$ {command}\n{answer.text}")
+        self.assertEqual(answer.status, status, answer.text)
+        return answer.text
+
+    def see_reset(self, boot):
+        boot.wait_for_end("reset")
+        self.note("the machine has reset itself")
+
     def see_bits(self, machine, label, priority, tries, successful):
         """The slot's bits on the disk of a machine that is off."""
         self.assertEqual(machine.bits(label), (priority, tries, successful))
