@@ -12,6 +12,7 @@
 #include "updater/payload/image-trailer.h"
 #include "updater/payload/output-file.h"
 #include "updater/payload/partition-digest.h"
+#include "updater/payload/tree-salt.h"
 
 /* The image is read twice: packed, then hashed. One that changes between the passes would make a
  * payload that contradicts itself, so its times are held against each other. */
@@ -47,21 +48,14 @@ static void on_progress(uint64_t n_bytes, void *userdata)
                 job->builder->name, job->n_done_bytes, job->n_total_bytes, job->options->userdata);
 }
 
-/* The same partition of the same product keeps its salt from version to version: a client can then
- * look its own blocks up in the tree that it runs from instead of hashing them. */
 static void choose_salt(const Job *job, VerityParameters *parameters)
 {
-    if (job->options->has_salt) {
-        memcpy(parameters->salt, job->options->salt, job->options->n_salt_bytes);
-        parameters->n_salt_bytes = job->options->n_salt_bytes;
+    if (!job->options->has_salt) {
+        tree_salt_derive(job->options->product, job->builder->name, parameters);
         return;
     }
-    char text[1024];
-    int n = snprintf(text, sizeof(text), "flipside verity salt\n%s\n%s\n", job->options->product,
-            job->builder->name);
-    Sha256 digest = sha256_of(text, MIN((size_t)n, sizeof(text) - 1));
-    memcpy(parameters->salt, digest.bytes, SHA256_BYTES);
-    parameters->n_salt_bytes = SHA256_BYTES;
+    memcpy(parameters->salt, job->options->salt, job->options->n_salt_bytes);
+    parameters->n_salt_bytes = job->options->n_salt_bytes;
 }
 
 /* What the manifest says of the tree, but for a root that is computed. */
