@@ -4,13 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/hex.h"
 #include "updater/payload-tool/payload-tool.h"
 #include "updater/payload/payload-writer.h"
 #include "updater/payload/signature-set.h"
 
 typedef struct {
     PayloadWriterOptions writer;
+    PayloadToolSalt salt;
     const char *out_path;
     const char *key_paths[SIGNATURE_SET_ENTRIES_MAX];
     size_t n_keys;
@@ -45,18 +45,6 @@ static const struct option option_table[] = {
         {"output", required_argument, NULL, 'o'},
         {0},
 };
-
-static int take_salt(PayloadWriterOptions *options, const char *text)
-{
-    size_t n_digits = strlen(text);
-    if (n_digits == 0 || n_digits % 2 != 0 || n_digits / 2 > VERITY_SALT_MAX_BYTES ||
-            hex_decode(text, options->salt, n_digits / 2) < 0)
-        return payload_tool_usage_error(
-                "--salt '%s' is not 1 to %d bytes in hexadecimal", text, VERITY_SALT_MAX_BYTES);
-    options->has_salt = true;
-    options->n_salt_bytes = n_digits / 2;
-    return 0;
-}
 
 static int take_number(const char *name, long max, long *ret_number)
 {
@@ -108,10 +96,9 @@ static int take_option(void *userdata, int option)
         options->writer.level = (int)number;
         return r;
     case OPTION_SALT:
-        return take_salt(&options->writer, optarg);
+        return payload_tool_take_salt(optarg, &options->salt);
     case OPTION_NO_SALT:
-        options->writer.has_salt = true;
-        options->writer.n_salt_bytes = 0;
+        options->salt = (PayloadToolSalt){.is_given = true};
         return 0;
     case OPTION_NO_VERITY:
         options->writer.without_verity = true;
@@ -201,6 +188,9 @@ int update_payload_create(int argc, char **argv, void *context)
     int r = parse(&options, argc, argv);
     if (r != 0)
         return r;
+    options.writer.has_salt = options.salt.is_given;
+    options.writer.n_salt_bytes = options.salt.n_bytes;
+    memcpy(options.writer.salt, options.salt.bytes, sizeof(options.writer.salt));
     if (isatty(STDERR_FILENO))
         options.writer.on_progress = on_progress;
     SigningKey *keys[SIGNATURE_SET_ENTRIES_MAX] = {0};

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/hex.h"
+
 int payload_tool_fail(int r, const ErrorText *error)
 {
     fprintf(stderr, UPDATE_PAYLOAD ": %s\n", error->line[0] ? error->line : strerror(-r));
@@ -79,6 +81,17 @@ UpdateError payload_tool_open_verified(
         return failure;
     *ret_file = TAKE_PTR(file);
     return UPDATE_OK;
+}
+
+int payload_tool_take_salt(const char *text, PayloadToolSalt *ret_salt)
+{
+    PayloadToolSalt salt = {.is_given = true, .n_bytes = strlen(text) / 2};
+    if (salt.n_bytes == 0 || strlen(text) % 2 != 0 || salt.n_bytes > sizeof(salt.bytes) ||
+            hex_decode(text, salt.bytes, salt.n_bytes) < 0)
+        return payload_tool_usage_error(
+                "--salt '%s' is not 1 to %d bytes in hexadecimal", text, VERITY_SALT_MAX_BYTES);
+    *ret_salt = salt;
+    return 0;
 }
 
 bool payload_tool_parse_number(const char *text, long min, long max, long *ret_number)

@@ -12,10 +12,12 @@
 #include "common/verbs.h"
 #include "updater/payload/key-ring.h"
 #include "updater/payload/payload-file.h"
+#include "verity/hash-tree.h"
 
 #define UPDATE_PAYLOAD "update-payload"
 
 int update_payload_create(int argc, char **argv, void *context);
+int update_payload_image(int argc, char **argv, void *context);
 int update_payload_sign(int argc, char **argv, void *context);
 int update_payload_show(int argc, char **argv, void *context);
 int update_payload_verify(int argc, char **argv, void *context);
@@ -50,6 +52,16 @@ void payload_tool_keys_done(PayloadToolKeys *keys);
 /* Opens a payload and holds both signatures against the keys. Returns UPDATE_OK with the file. */
 UpdateError payload_tool_open_verified(
         const char *path, const PayloadToolKeys *keys, PayloadFile **ret_file, ErrorText *error);
+
+/* For a verb that makes hash trees: --salt HEX and --no-salt. */
+typedef struct {
+    bool is_given;
+    uint8_t bytes[VERITY_SALT_MAX_BYTES];
+    size_t n_bytes;
+} PayloadToolSalt;
+
+/* Reads --salt's value. Returns 0, or the exit code when it will not do and that was said. */
+int payload_tool_take_salt(const char *text, PayloadToolSalt *ret_salt);
 
 /* A number of a command line; bounds included. */
 bool payload_tool_parse_number(const char *text, long min, long max, long *ret_number);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* update-payload: makes, signs, shows, verifies and unpacks payloads.
+/* update-payload: makes slots' images, and makes, signs, shows, verifies and unpacks payloads.
  *
  * Exit codes: 0 done; 1 failed or not verified; 2 the command line is wrong. */
 
@@ -11,6 +11,8 @@
 #include "updater/payload-tool/payload-tool.h"
 
 static const Verb verbs[] = {
+        {"image", 0, -1, "[OPTION...] --fs FS -o OUT", "make what a slot holds of a file system",
+                update_payload_image},
         {"create", 0, -1, "[OPTION...] -o OUT NAME=IMAGE...", "make a payload from images",
                 update_payload_create},
         {"sign", 0, -1, "[OPTION...] PAYLOAD", "sign with a key that is kept elsewhere",
@@ -25,6 +27,20 @@ static const Verb verbs[] = {
 };
 
 static const char options_help[] =
+        "\n"
+        "image:\n"
+        "  --fs FS               the file system of /usr\n"
+        "  --product NAME, --version VERSION\n"
+        "                        what it holds\n"
+        "  --stub STUB, --linux KERNEL, --initrd INITRD, --cmdline TEXT\n"
+        "                        the kernel image that boots it: systemd's boot stub, a kernel with\n"
+        "                        an EFI stub, initrds (several times), the kernel's command line\n"
+        "  --secureboot-key PEM, --secureboot-certificate PEM\n"
+        "                        sign the kernel image with sbsign\n"
+        "  --size SIZE           of the slot, in bytes or with K, M, G, T: to write the image to a\n"
+        "                        disk as it is; an update fits every slot that is large enough\n"
+        "  --salt HEX, --no-salt of the hash tree; otherwise derived from the product\n"
+        "  -o, --output OUT      file system, hash tree, kernel image, trailer\n"
         "\n"
         "create:\n"
         "  --product NAME        what the payload is for; clients of another product refuse it\n"
