@@ -45,7 +45,11 @@ start_bus() {
 </policy></busconfig>
 END
     start dbus-daemon --config-file="$run/bus-$1.conf" --nofork --nopidfile
-    wait_for 20 "the bus" test -S "$bus_folder/$1"
+    wait_for 20 "the bus" is_bus_up "$bus_folder/$1"
+}
+# Its socket is there a moment before it takes anyone.
+is_bus_up() {
+    busctl --address="unix:path=$1" list >/dev/null 2>&1
 }
 end_process() {
     kill "$1" 2>/dev/null || return 0

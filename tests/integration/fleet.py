@@ -20,7 +20,6 @@ import queue
 import selectors
 import shutil
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -28,7 +27,7 @@ import uuid
 from pathlib import Path
 
 import lab as lab_module
-from lab import OS_NAME, run, tail
+from lab import OS_NAME, is_listening, run, tail
 from machine import BUS_CONFIGURATION
 
 NEED_REBOOT = "UPDATE_STATUS_UPDATED_NEED_REBOOT"
@@ -122,9 +121,7 @@ class Host:
             self.folder / "bus.log")
 
     def is_bus_up(self):
-        """The socket is there a moment before it can be connected to."""
-        with socket.socket(socket.AF_UNIX) as client:
-            return client.connect_ex(str(self.socket)) == 0
+        return is_listening(self.socket)
 
     def start_fake(self):
         """fake-logind; its first report says that it is there."""

@@ -15,6 +15,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -52,6 +53,12 @@ def wait_for(what, condition, seconds=None, logs=()):
             raise AssertionError(f"after {seconds} s still waiting for: {what}{tails}")
         time.sleep(pause)
         pause = min(pause * 1.5, 0.1)
+
+
+def is_listening(path):
+    """Whether somebody listens at this Unix socket; it is there a moment before it takes anyone."""
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0
 
 
 def tail(path, n_bytes=4000):

@@ -8,7 +8,7 @@ import shutil
 import signal
 import uuid
 
-from lab import MIB, OS_NAME, program, run, tail, wait_for
+from lab import MIB, OS_NAME, is_listening, program, run, tail, wait_for
 
 SLOT_TYPE = "5dfbf5f4-2848-4bac-aa5e-0d9a20b745a6"
 BUS_NAME = "com.coreos.update1"
@@ -201,7 +201,7 @@ class Machine:
         self.bus_process = self.lab.start(
             ["dbus-daemon", f"--config-file={file}", "--nofork", "--nopidfile"],
             self.folder / "bus.log")
-        wait_for("the bus", self.socket.exists, logs=[self.folder / "bus.log"])
+        wait_for("the bus", lambda: is_listening(self.socket), logs=[self.folder / "bus.log"])
 
     def environment(self):
         return {**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": self.bus}

@@ -431,7 +431,7 @@ class OnBus(WithEtcd):
         self.root = self.host.root
         (self.root / "etc/machine-id").write_text(MACHINE_ID + "\n")
         self.host.start_bus()
-        wait_for("the bus", self.host.socket.exists)
+        wait_for("the bus", self.host.is_bus_up)
         self.host.start_fake()
         self.addCleanup(self.put_away)
 
