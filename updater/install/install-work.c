@@ -19,6 +19,7 @@
 #include "common/fd-io.h"
 #include "updater/install/checkpoint-keeper.h"
 #include "updater/install/slot-commit.h"
+#include "updater/install/slot-end.h"
 #include "updater/install/slot-proof.h"
 #include "updater/install/slot-scan.h"
 
@@ -306,6 +307,16 @@ static UpdateError find_what_is_done(InstallWork *work, ErrorText *error)
     return UPDATE_ERROR_CANCELLED;
 }
 
+static UpdateError begin_anew(InstallWork *work, ErrorText *error)
+{
+    int r = slot_end_clear(work->target);
+    if (r < 0)
+        return error_say(error, UPDATE_ERROR_WRITE, "%s cannot be written: %s",
+                install_target_slot(work->target)->label, strerror(-r));
+    save_first_checkpoint(work);
+    return UPDATE_OK;
+}
+
 UpdateError install_work_prepare(InstallWork *work, ErrorText *error)
 {
     UpdateError code = install_target_prepare(work->target, error);
@@ -314,7 +325,7 @@ UpdateError install_work_prepare(InstallWork *work, ErrorText *error)
     if (work->is_resumed)
         code = find_what_is_done(work, error);
     else
-        save_first_checkpoint(work);
+        code = begin_anew(work, error);
     drop_raw(work);
     return code;
 }
@@ -360,8 +371,14 @@ UpdateError install_work_prove(InstallWork *work, ErrorText *error)
     }
     work->checkpoint.next_operation = work->metadata.partition->n_operations;
     (void)checkpoint_keeper_save(work->target, work->options->state_fd, &work->checkpoint);
-    return slot_proof_build(work->target, work->metadata.partition, work->options->n_threads,
-            &work->n_bytes_proven, work->is_cancelled, error);
+    const PartitionUpdate *partition = work->metadata.partition;
+    UpdateError code = slot_end_write(work->target, partition, error);
+    if (code == UPDATE_OK)
+        code = slot_proof_build(work->target, partition, work->options->n_threads,
+                &work->n_bytes_proven, work->is_cancelled, error);
+    return code != UPDATE_OK
+                   ? code
+                   : slot_end_check(work->target, work->metadata.manifest, partition, error);
 }
 
 UpdateError install_work_commit(InstallWork *work, ErrorText *error)

@@ -197,12 +197,36 @@ static void add_verity(Making *making, size_t n_blocks)
     partition->block_index = (ProtobufCBinaryData){.data = making->index, .len = n_blocks * 8};
 }
 
-static void add_tail(MadePayload *payload, const PayloadPlan *plan)
+static void add_trailer(const Making *making, size_t n_blocks)
 {
+    const PayloadPlan *plan = making->plan;
+    MadePayload *payload = making->payload;
+    SlotTrailer trailer = {.fs_bytes = n_blocks * MADE_BLOCK_BYTES};
+    snprintf(
+            trailer.product, sizeof(trailer.product), "%s", plan->product ? plan->product : "acme");
+    snprintf(trailer.version, sizeof(trailer.version), "%s", plan->version ? plan->version : "2.0");
+    if (!plan->has_no_verity) {
+        trailer.tree_offset = making->tree_extent.start_block * MADE_BLOCK_BYTES;
+        trailer.tree_bytes = making->tree_extent.num_blocks * MADE_BLOCK_BYTES;
+        trailer.salt[0] = making->salt;
+        trailer.n_salt_bytes = 1;
+        trailer.root_hash = making->root;
+    }
+    if (plan->change_trailer)
+        plan->change_trailer(&trailer);
+    slot_trailer_make(&trailer, payload->content + payload->n_content_bytes - SLOT_TRAILER_BYTES);
+}
+
+static void add_tail(const Making *making, size_t n_blocks)
+{
+    const PayloadPlan *plan = making->plan;
+    MadePayload *payload = making->payload;
     size_t n_bytes = plan->n_tail_blocks * MADE_BLOCK_BYTES;
     payload->content = realloc(payload->content, payload->n_content_bytes + n_bytes + 1);
     fill_content(payload->content + payload->n_content_bytes, n_bytes, plan->seed + 1);
     payload->n_content_bytes += n_bytes;
+    if (plan->has_trailer)
+        add_trailer(making, n_blocks);
 }
 
 /* [from, to) in operations. */
@@ -224,7 +248,7 @@ static void describe(Making *making, size_t n_blocks)
     if (!plan->has_no_verity)
         add_verity(making, n_blocks);
     size_t tail_start = making->payload->n_content_bytes / MADE_BLOCK_BYTES;
-    add_tail(making->payload, plan);
+    add_tail(making, n_blocks);
     wire__partition_info__init(&making->info);
     making->hash = sha256_of(making->payload->content, making->payload->n_content_bytes);
     making->info.has_size = making->info.has_hash = 1;

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "common/sha256.h"
+#include "partitions/slot-trailer.h"
 #include "updater/payload/manifest.pb-c.h"
 
 #define MADE_BLOCK_BYTES 4096
@@ -28,14 +29,16 @@ typedef struct {
     const char *min_version; /* NULL: none */
     size_t n_blocks;         /* of data; 0: 512 */
     size_t n_tail_blocks;    /* behind the tree, as a kernel and a trailer lie there */
+    bool has_trailer;        /* the last of the tail's blocks is one that describes the slot */
     size_t operation_blocks; /* 0: 16 */
     unsigned seed;           /* of the content */
     bool has_no_verity;
     bool is_compressed; /* REPLACE_ZSTD with frames of 16 KiB instead of REPLACE */
     bool ends_in_zeros; /* the last operation is ZERO */
     const MadeKey *key;
-    /* Changes the manifest before it is signed; may be NULL. */
+    /* Change manifest and trailer before they are signed; may be NULL. */
     void (*damage)(Wire__DeltaArchiveManifest *manifest);
+    void (*change_trailer)(SlotTrailer *trailer);
 } PayloadPlan;
 
 typedef struct {
