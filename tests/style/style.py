@@ -69,7 +69,7 @@ ALLOWED = {
     # What the daemon leaves in its state folder is read without it, too.
     "updater/client": ["common", "partitions", "updater/config", "updater/engine/bus-names.h",
                        "updater/engine/engine-state.h", "updater/engine/history.h",
-                       "updater/update-error.h"],
+                       "updater/engine/slot-name.h", "updater/update-error.h"],
     "updater/update-engine.c": ["common", "updater/engine"],
     "updater/flipside.c": ["common", "updater/client"],
     "tests": CODE_FOLDERS,

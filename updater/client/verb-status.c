@@ -15,6 +15,7 @@
 #include "updater/client/progress-bar.h"
 #include "updater/config/config.h"
 #include "updater/engine/engine-state.h"
+#include "updater/engine/slot-name.h"
 
 /* status: what runs, what boots next, what is under way, what failed last. From the daemon, and
  * without one from the disk, the state file and the configuration. */
@@ -105,13 +106,12 @@ static int read_slots(const ClientOptions *options, const EngineState *state, St
         return error_say(&status->slots_error, -ENOMEM, "out of memory");
     for (size_t i = 0; i < n_slots; i++) {
         EngineSlotView *slot = &status->slots[i];
-        const SlotContent *content = state ? engine_state_slot(state, slots[i].label) : NULL;
+        SlotName name;
+        slot_name_find(disk, i, state ? engine_state_slot(state, slots[i].label) : NULL,
+                i == running ? status->view.version : NULL, &name);
         printable_copy(slot->label, sizeof(slot->label), slots[i].label);
-        if (content || i == running)
-            printable_copy(slot->version, sizeof(slot->version),
-                    content ? content->version : status->view.version);
-        if (content)
-            printable_copy(slot->product, sizeof(slot->product), content->product);
+        printable_copy(slot->version, sizeof(slot->version), name.version);
+        printable_copy(slot->product, sizeof(slot->product), name.product);
         slot->priority = slots[i].priority;
         slot->tries = slots[i].tries;
         slot->is_successful = slots[i].successful;
@@ -216,14 +216,16 @@ static void print_slots(const Status *status)
         printf("%-13s none: %s\n", "Slots:", error.line);
         return;
     }
-    printf("\n%-10s %-16s %-8s %-5s %s\n", "SLOT", "VERSION", "PRIORITY", "TRIES", "SUCCESSFUL");
+    printf("\n%-10s %-12s %-16s %-8s %-5s %s\n", "SLOT", "PRODUCT", "VERSION", "PRIORITY", "TRIES",
+            "SUCCESSFUL");
     for (size_t i = 0; i < status->n_slots; i++) {
         const EngineSlotView *slot = &status->slots[i];
         const char *remark = slot->is_running && slot->is_next ? "        running, next"
                              : slot->is_running                ? "        running"
                              : slot->is_next                   ? "        next"
                                                                : "";
-        printf("%-10s %-16s %-8u %-5u %-3s%s\n", slot->label,
+        printf("%-10s %-12s %-16s %-8u %-5u %-3s%s\n", slot->label,
+                slot->product[0] ? slot->product : "-",
                 slot->version[0] ? slot->version : "unknown", slot->priority, slot->tries,
                 slot->is_successful ? "yes" : "no", remark);
     }

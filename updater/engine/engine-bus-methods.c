@@ -5,6 +5,7 @@
 #include "common/printable.h"
 #include "updater/engine/bus-names.h"
 #include "updater/engine/engine-bus-private.h"
+#include "updater/engine/slot-name.h"
 
 /* Who may change something is sd-bus's own rule for methods that are not marked unprivileged: the
  * caller has CAP_SYS_ADMIN or is the user of this process. The policy file of the system bus says
@@ -157,17 +158,15 @@ static int append_slots(sd_bus_message *reply, const Engine *engine, const SlotD
     int r = sd_bus_message_open_container(reply, 'a', "(sssuubbb)");
     for (size_t i = 0; r >= 0 && i < n_slots; i++) {
         const Slot *slot = &slots[i];
-        const SlotContent *content = engine_slot_content(engine, slot->label);
+        bool is_running = strcmp(slot->label, status.running_slot) == 0;
+        SlotName name;
+        slot_name_find(disk, i, engine_slot_content(engine, slot->label),
+                is_running ? status.version : NULL, &name);
         char label[SLOT_LABEL_BYTES];
         memcpy(label, slot->label, sizeof(label));
         printable_clean(label);
-        bool is_running = strcmp(slot->label, status.running_slot) == 0;
-        r = sd_bus_message_append(reply, "(sssuubbb)", label,
-                content      ? content->version
-                : is_running ? status.version
-                             : "",
-                content ? content->product : "", slot->priority, slot->tries, slot->successful,
-                is_running, i == next);
+        r = sd_bus_message_append(reply, "(sssuubbb)", label, name.version, name.product,
+                slot->priority, slot->tries, slot->successful, is_running, i == next);
     }
     return r < 0 ? r : sd_bus_message_close_container(reply);
 }

@@ -46,13 +46,23 @@ static void on_recorded(SlotTask *task, int r, const ErrorText *error, void *use
         succeed(engine);
 }
 
+/* Then a rollback proves it by that. */
+static bool describes_itself(const Engine *engine, const char *label)
+{
+    TrailerFault fault;
+    SlotTrailer trailer;
+    return engine_read_trailer(engine, label, &fault, &trailer, NULL) == 0 &&
+           fault == TRAILER_VALID && trailer.tree_bytes > 0;
+}
+
 static void record_running_slot(Engine *engine)
 {
     const char *label = engine->running_label;
     if (!label[0] || engine->record_task)
         return;
     const SlotContent *known = engine_state_slot(engine->state, label);
-    if (known && strcmp(known->version, engine->config->version) == 0)
+    if ((known && strcmp(known->version, engine->config->version) == 0) ||
+            describes_itself(engine, label))
         return;
     SlotContent content = {};
     snprintf(content.version, sizeof(content.version), "%s", engine->config->version);

@@ -46,8 +46,39 @@ static void on_flipped(SlotTask *task, int r, const ErrorText *error, void *user
     engine_finish(engine, ENGINE_DONE, UPDATE_OK, text.line);
 }
 
-static int start_task(Engine *engine, SlotTaskKind kind, const char *label,
-        const SlotContent *content,
+/* What the target is proven by: its trailer, or what was recorded of it. */
+typedef struct {
+    bool has_trailer;
+    SlotTrailer trailer;
+    SlotContent content;
+} SlotProof;
+
+static EngineAnswer find_proof(const Engine *engine, SlotProof *ret_proof, ErrorText *error)
+{
+    const char *label = engine->target_label;
+    const SlotContent *content = engine_state_slot(engine->state, label);
+    SlotProof proof = {0};
+    TrailerFault fault;
+    if (engine_read_trailer(engine, label, &fault, &proof.trailer, error) < 0)
+        return ENGINE_CANNOT;
+    proof.has_trailer = fault == TRAILER_VALID && proof.trailer.tree_bytes > 0;
+    if (fault != TRAILER_VALID && fault != TRAILER_ABSENT)
+        return error_say(error, ENGINE_REFUSED,
+                "%s is damaged, so it is not gone back to: its "
+                "trailer %s",
+                label, slot_trailer_fault_text(fault));
+    if (!proof.has_trailer && !content)
+        return error_say(error, ENGINE_REFUSED,
+                "it is not known what %s holds, so it cannot be verified; 'slotctl prioritize %s' "
+                "flips to it unverified",
+                label, label);
+    if (!proof.has_trailer)
+        proof.content = *content;
+    *ret_proof = proof;
+    return ENGINE_STARTED;
+}
+
+static int start_task(Engine *engine, SlotTaskKind kind, const char *label, const SlotProof *proof,
         void (*on_done)(SlotTask *task, int r, const ErrorText *error, void *userdata))
 {
     SlotTaskOptions options = {
@@ -55,8 +86,11 @@ static int start_task(Engine *engine, SlotTaskKind kind, const char *label,
             .disk_path = engine->disk_path,
             .label = label,
             .tries = engine->config ? engine->config->boot_tries : 3,
-            .content = content,
     };
+    if (proof) {
+        options.trailer = proof->has_trailer ? &proof->trailer : NULL;
+        options.content = proof->has_trailer ? NULL : &proof->content;
+    }
     return slot_task_new(engine->event, &options, on_done, engine, &engine->slot_task);
 }
 
@@ -98,17 +132,15 @@ static EngineAnswer start_rollback(Engine *engine, ErrorText *error)
     if (!engine->target_label[0])
         return error_say(
                 error, ENGINE_REFUSED, "%s has not exactly one other slot", engine->disk_path);
-    const SlotContent *content = engine_state_slot(engine->state, engine->target_label);
-    if (!content)
-        return error_say(error, ENGINE_REFUSED,
-                "it is not known what %s holds, so it cannot be verified; 'slotctl prioritize %s' "
-                "flips to it unverified",
-                engine->target_label, engine->target_label);
-    SlotContent copy = *content;
+    SlotProof proof;
+    EngineAnswer answer = find_proof(engine, &proof, error);
+    if (answer != ENGINE_STARTED)
+        return answer;
     engine_begin(engine, &(EngineRequest){.task = ENGINE_ROLLBACK, .is_explicit = true},
             ENGINE_ROLLING_BACK);
-    memcpy(engine->new_version, copy.version, sizeof(engine->new_version));
-    int r = start_task(engine, SLOT_TASK_PROVE, engine->target_label, &copy, on_proven);
+    snprintf(engine->new_version, sizeof(engine->new_version), "%s",
+            proof.has_trailer ? proof.trailer.version : proof.content.version);
+    int r = start_task(engine, SLOT_TASK_PROVE, engine->target_label, &proof, on_proven);
     if (r < 0)
         fail(engine, UPDATE_ERROR_GENERIC, strerror(-r));
     return ENGINE_STARTED;

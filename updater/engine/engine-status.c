@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "updater/engine/engine-status.h"
 
+#include "partitions/slot-trailer-read.h"
 #include "updater/engine/engine-private.h"
 
 /* Reads the engine, changes nothing. */
@@ -81,6 +82,19 @@ int engine_open_slots(const Engine *engine, SlotDisk **ret_disk, ErrorText *erro
     if (!engine->disk_path[0])
         return error_say(error, -ENODEV, "%s", engine->disk_error.line);
     return slot_disk_open(engine->disk_path, false, NULL, 0, ret_disk, error);
+}
+
+int engine_read_trailer(const Engine *engine, const char *label, TrailerFault *ret_fault,
+        SlotTrailer *ret_trailer, ErrorText *error)
+{
+    _cleanup_(slot_disk_freep) SlotDisk *disk = NULL;
+    int r = engine_open_slots(engine, &disk, error);
+    if (r < 0)
+        return r;
+    size_t slot = slot_disk_find(disk, label);
+    if (slot == SLOT_NONE)
+        return error_say(error, -ENOENT, "%s has no slot %s", engine->disk_path, label);
+    return slot_trailer_read(disk, slot, ret_fault, ret_trailer, error);
 }
 
 const SlotContent *engine_slot_content(const Engine *engine, const char *label)

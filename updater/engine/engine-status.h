@@ -8,6 +8,7 @@
 
 #include "common/error-text.h"
 #include "partitions/slot-disk.h"
+#include "partitions/slot-trailer.h"
 #include "updater/engine/engine-state.h"
 #include "updater/update-error.h"
 
@@ -83,5 +84,10 @@ const char *engine_phase_text(EnginePhase phase);
  * -ENODEV when the disk is not known. */
 int engine_open_slots(const Engine *engine, SlotDisk **ret_disk, ErrorText *error);
 
-/* What is known of the slot's content (inside the engine), or NULL. */
+/* The trailer of the slot of this label; *ret_trailer is set for TRAILER_VALID. Blocks on the last
+ * block of the slot. Errors: as above, -ENOENT no such slot, errno of reading. */
+int engine_read_trailer(const Engine *engine, const char *label, TrailerFault *ret_fault,
+        SlotTrailer *ret_trailer, ErrorText *error);
+
+/* What was recorded of the slot's content (inside the engine), or NULL. */
 const SlotContent *engine_slot_content(const Engine *engine, const char *label);

@@ -5,6 +5,8 @@
 
 #include "partitions/slot-disk.h"
 #include "partitions/slot-reader.h"
+#include "partitions/slot-trailer-read.h"
+#include "partitions/slot-verify.h"
 #include "updater/engine/thread-job.h"
 
 struct SlotTask {
@@ -15,7 +17,9 @@ struct SlotTask {
     char *disk_path;
     char label[SLOT_LABEL_BYTES];
     unsigned tries;
-    SlotContent content;
+    bool has_trailer;
+    SlotTrailer trailer;
+    SlotContent content; /* RECORD: the thread's until the job is done */
     _Atomic uint64_t n_bytes_done;
     ErrorText error; /* the thread's until the job is done */
 };
@@ -32,6 +36,38 @@ static int open_slot(SlotTask *task, bool writable, SlotDisk **ret_disk, size_t 
     *ret_disk = TAKE_PTR(disk);
     *ret_slot = slot;
     return 0;
+}
+
+/* What the trailer vouches for: file system and hash tree, and the kernel. It is read once more, as
+ * what lies there now is what will boot. */
+static int prove_by_trailer(SlotTask *task, const atomic_bool *is_cancelled)
+{
+    const VerityRun run = {.is_cancelled = is_cancelled, .n_bytes_done = &task->n_bytes_done};
+    const SlotTrailer *trailer = &task->trailer;
+    _cleanup_(slot_disk_freep) SlotDisk *disk = NULL;
+    _cleanup_close_ int fd = -1;
+    uint64_t offset_bytes;
+    size_t slot;
+    TrailerFault fault;
+    SlotTrailer now;
+    ErrorText reason = {0};
+    int r = open_slot(task, false, &disk, &slot);
+    if (r == 0)
+        r = slot_trailer_read(disk, slot, &fault, &now, &task->error);
+    if (r == 0)
+        r = slot_reader_open(disk, slot, &fd, &offset_bytes, &task->error);
+    if (r < 0)
+        return r;
+    if (fault != TRAILER_VALID || !sha256_equal(&now.root_hash, &trailer->root_hash) ||
+            !sha256_equal(&now.uki_sha256, &trailer->uki_sha256))
+        return error_say(&task->error, -EBADMSG, "%s was changed meanwhile", task->label);
+    r = slot_verify_tree(fd, offset_bytes, trailer, &run, &reason);
+    if (r == 0)
+        r = slot_verify_uki(fd, offset_bytes, trailer, is_cancelled, &reason);
+    if (r < 0 && reason.line[0])
+        error_say(&task->error, r, "%s no longer holds version %s whole: %s", task->label,
+                trailer->version, reason.line);
+    return r;
 }
 
 static int record(SlotTask *task, const atomic_bool *is_cancelled)
@@ -78,8 +114,9 @@ static int work(const atomic_bool *is_cancelled, void *userdata)
     SlotTask *task = userdata;
     switch (task->kind) {
     case SLOT_TASK_PROVE:
-        return install_prove_slot(task->disk_path, task->label, &task->content, &task->n_bytes_done,
-                is_cancelled, &task->error);
+        return task->has_trailer ? prove_by_trailer(task, is_cancelled)
+                                 : install_prove_slot(task->disk_path, task->label, &task->content,
+                                           &task->n_bytes_done, is_cancelled, &task->error);
     case SLOT_TASK_RECORD:
         return record(task, is_cancelled);
     case SLOT_TASK_PRIORITIZE:
@@ -97,6 +134,16 @@ static void on_job_done(ThreadJob *job, int result, void *userdata)
     if (result < 0 && task->error.line[0] == '\0')
         error_say(&task->error, result, "slot %s: %s", task->label, strerror(-result));
     task->on_done(task, result, &task->error, task->userdata);
+}
+
+static void set_trailer(SlotTask *task, const SlotTrailer *trailer)
+{
+    SlotContent *content = &task->content;
+    task->has_trailer = true;
+    task->trailer = *trailer;
+    *content = (SlotContent){.size_bytes = trailer->fs_bytes};
+    snprintf(content->product, sizeof(content->product), "%s", trailer->product);
+    snprintf(content->version, sizeof(content->version), "%s", trailer->version);
 }
 
 int slot_task_new(sd_event *event, const SlotTaskOptions *options,
@@ -118,6 +165,8 @@ int slot_task_new(sd_event *event, const SlotTaskOptions *options,
     snprintf(task->label, sizeof(task->label), "%s", options->label);
     if (options->content)
         task->content = *options->content;
+    if (options->trailer)
+        set_trailer(task, options->trailer);
     int r = thread_job_new(event, work, on_job_done, task, &task->job);
     if (r < 0)
         return r;

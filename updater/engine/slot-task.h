@@ -7,10 +7,11 @@
 
 #include "common/cleanup.h"
 #include "common/error-text.h"
+#include "partitions/slot-trailer.h"
 #include "updater/install/install.h"
 
 typedef enum {
-    SLOT_TASK_PROVE,      /* holds the slot against content */
+    SLOT_TASK_PROVE,      /* holds the slot against trailer, or else against content */
     SLOT_TASK_RECORD,     /* hashes all of it: content's size and sha256 */
     SLOT_TASK_PRIORITIZE, /* the flip of a rollback */
     SLOT_TASK_MARK_BAD,   /* makes it unbootable, unless no other could boot */
@@ -22,14 +23,15 @@ typedef struct {
     const char *disk_path;
     const char *label;
     unsigned tries;             /* PRIORITIZE */
-    const SlotContent *content; /* PROVE: what it must hold; RECORD: version and product */
+    const SlotTrailer *trailer; /* PROVE: the slot's own; NULL */
+    const SlotContent *content; /* PROVE: what it must hold; RECORD: version and product; NULL */
 } SlotTaskOptions;
 
 typedef struct SlotTask SlotTask;
 
 /* Starts; options is copied. on_done: exactly once, never from inside _new, last; r is 0 or
- * negative with error's line: -EBADMSG the slot does not hold content, -EPERM no other slot could
- * boot, -ENOENT no such slot, errno. Freeing the task inside is allowed. Errors: -ENOMEM, errno of
+ * negative with error's line: -EBADMSG the slot is not whole, -EPERM no other slot could boot,
+ * -ENOENT no such slot, errno. Freeing the task inside is allowed. Errors: -ENOMEM, errno of
  * threads. */
 int slot_task_new(sd_event *event, const SlotTaskOptions *options,
         void (*on_done)(SlotTask *task, int r, const ErrorText *error, void *userdata),
@@ -39,7 +41,8 @@ int slot_task_new(sd_event *event, const SlotTaskOptions *options,
 void slot_task_free(SlotTask *task);
 DEFINE_CLEANUP(SlotTask *, slot_task_free);
 
-/* The content that was proven or recorded, inside task; only when it has ended well. */
+/* The content that was proven or recorded, inside task; only when it has ended well. By a trailer:
+ * product, version, and as size_bytes that of the file system. */
 const SlotContent *slot_task_content(const SlotTask *task);
 
 /* How far PROVE and RECORD are. */
