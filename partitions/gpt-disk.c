@@ -182,6 +182,21 @@ TableHealth gpt_disk_health(const GptDisk *disk)
     return disk->health;
 }
 
+const char *gpt_disk_health_text(TableHealth health)
+{
+    switch (health) {
+    case TABLE_GOOD:
+        return "good";
+    case TABLE_PRIMARY_BAD:
+        return "primary-damaged";
+    case TABLE_BACKUP_BAD:
+        return "backup-damaged";
+    case TABLE_COPIES_DIFFER:
+        return "copies-differ";
+    }
+    return "damaged";
+}
+
 GptFault gpt_disk_primary_fault(const GptDisk *disk)
 {
     return disk->primary.fault;

@@ -33,6 +33,9 @@ DEFINE_CLEANUP(GptDisk *, gpt_disk_free);
 /* How the copies were found when they were read, or written last. */
 TableHealth gpt_disk_health(const GptDisk *disk);
 
+/* "good", "primary-damaged", "backup-damaged", "copies-differ"; static. */
+const char *gpt_disk_health_text(TableHealth health);
+
 /* What is wrong with one copy. GPT_VALID for both when they differ. */
 GptFault gpt_disk_primary_fault(const GptDisk *disk);
 GptFault gpt_disk_backup_fault(const GptDisk *disk);

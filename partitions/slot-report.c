@@ -8,21 +8,6 @@
 #include "partitions/slot-content.h"
 #include "partitions/slot-trailer-read.h"
 
-static const char *health_text(TableHealth health)
-{
-    switch (health) {
-    case TABLE_GOOD:
-        return "good";
-    case TABLE_PRIMARY_BAD:
-        return "primary-damaged";
-    case TABLE_BACKUP_BAD:
-        return "backup-damaged";
-    case TABLE_COPIES_DIFFER:
-        return "copies-differ";
-    }
-    return "damaged";
-}
-
 static void format_size(uint64_t size_bytes, char *ret_text, size_t n_bytes)
 {
     static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
@@ -93,7 +78,8 @@ void slot_report_print_text(const SlotReport *report)
 {
     size_t n_slots;
     const Slot *slots = slot_disk_slots(report->disk, &n_slots);
-    printf("%s: partition table %s\n", report->path, health_text(slot_disk_health(report->disk)));
+    printf("%s: partition table %s\n", report->path,
+            gpt_disk_health_text(slot_disk_health(report->disk)));
     printf("%-12s %8s %5s %10s %10s  %-10s %-10s %-12s %s\n", "SLOT", "PRIORITY", "TRIES",
             "SUCCESSFUL", "SIZE", "CONTENT", "PRODUCT", "VERSION", "PARTUUID");
     for (size_t i = 0; i < n_slots; i++)
@@ -159,7 +145,7 @@ int slot_report_print_json(const SlotReport *report)
             }
     return print_json(json_pack("{s:s, s:i, s:s, s:s, s:s, s:o, s:o, s:o}", "disk", report->path,
             "sector_bytes", (int)slot_disk_sector_bytes(report->disk), "table",
-            health_text(slot_disk_health(report->disk)), "primary",
+            gpt_disk_health_text(slot_disk_health(report->disk)), "primary",
             describe_copy(slot_disk_primary_fault(report->disk)), "backup",
             describe_copy(slot_disk_backup_fault(report->disk)), "next",
             label_or_null(slots, slot_disk_next(report->disk)), "running",
