@@ -193,6 +193,8 @@ const char *gpt_disk_health_text(TableHealth health)
         return "backup-damaged";
     case TABLE_COPIES_DIFFER:
         return "copies-differ";
+    case TABLE_UNREADABLE:
+        return "unreadable";
     }
     return "damaged";
 }

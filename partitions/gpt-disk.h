@@ -17,6 +17,7 @@ typedef enum {
     TABLE_PRIMARY_BAD,   /* read from the backup */
     TABLE_BACKUP_BAD,    /* read from the primary */
     TABLE_COPIES_DIFFER, /* both are valid but not the same: the primary counts */
+    TABLE_UNREADABLE,    /* for those who open a disk: there is no GptDisk to be had of it */
 } TableHealth;
 
 typedef struct GptDisk GptDisk;
@@ -33,7 +34,7 @@ DEFINE_CLEANUP(GptDisk *, gpt_disk_free);
 /* How the copies were found when they were read, or written last. */
 TableHealth gpt_disk_health(const GptDisk *disk);
 
-/* "good", "primary-damaged", "backup-damaged", "copies-differ"; static. */
+/* "good", "primary-damaged", "backup-damaged", "copies-differ", "unreadable"; static. */
 const char *gpt_disk_health_text(TableHealth health);
 
 /* What is wrong with one copy. GPT_VALID for both when they differ. */

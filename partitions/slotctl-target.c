@@ -98,6 +98,7 @@ int slotctl_target_judge_table(const SlotctlTarget *target)
 {
     switch (slot_disk_health(target->disk)) {
     case TABLE_GOOD:
+    case TABLE_UNREADABLE: /* such a target cannot be opened */
         return EXIT_SUCCESS;
     case TABLE_PRIMARY_BAD:
         say_damaged(target, "primary", slot_disk_primary_fault(target->disk), "backup");

@@ -106,6 +106,7 @@ static void say_repaired(
 {
     switch (health) {
     case TABLE_GOOD:
+    case TABLE_UNREADABLE:
         return;
     case TABLE_PRIMARY_BAD:
         say(firmware, "the primary copy of the partition table %s; it is rebuilt from the backup",

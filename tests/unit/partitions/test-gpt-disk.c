@@ -224,6 +224,20 @@ START_TEST(an_image_that_grew_gets_its_backup_at_the_end)
 }
 END_TEST
 
+START_TEST(each_health_has_a_name_of_its_own)
+{
+    static const char *const names[] = {
+            [TABLE_GOOD] = "good",
+            [TABLE_PRIMARY_BAD] = "primary-damaged",
+            [TABLE_BACKUP_BAD] = "backup-damaged",
+            [TABLE_COPIES_DIFFER] = "copies-differ",
+            [TABLE_UNREADABLE] = "unreadable",
+    };
+    for (size_t i = 0; i < ELEMENTS(names); i++)
+        ck_assert_str_eq(gpt_disk_health_text((TableHealth)i), names[i]);
+}
+END_TEST
+
 START_TEST(no_room_for_a_backup)
 {
     MadeDisk made;
@@ -300,6 +314,7 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, reading_only);
     tcase_add_test(tcase, two_bad_copies_are_explained);
     tcase_add_test(tcase, an_image_that_grew_gets_its_backup_at_the_end);
+    tcase_add_test(tcase, each_health_has_a_name_of_its_own);
     tcase_add_test(tcase, no_room_for_a_backup);
     tcase_add_test(tcase, a_lost_primary_is_rebuilt_in_its_place);
     tcase_add_test(tcase, unknown_bytes_come_out_as_they_went_in);
