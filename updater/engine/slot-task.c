@@ -20,6 +20,7 @@ struct SlotTask {
     bool has_trailer;
     SlotTrailer trailer;
     SlotContent content; /* RECORD: the thread's until the job is done */
+    TableFinding finding;
     _Atomic uint64_t n_bytes_done;
     ErrorText error; /* the thread's until the job is done */
 };
@@ -95,6 +96,28 @@ static int record(SlotTask *task, const atomic_bool *is_cancelled)
     return 0;
 }
 
+static int look(SlotTask *task)
+{
+    _cleanup_(slot_disk_freep) SlotDisk *disk = NULL;
+    int r = slot_disk_open(task->disk_path, false, NULL, 0, &disk, &task->error);
+    if (r < 0)
+        return r;
+    task->finding = table_care_find(disk);
+    return 0;
+}
+
+static int repair(SlotTask *task)
+{
+    _cleanup_(slot_disk_freep) SlotDisk *disk = NULL;
+    size_t slot;
+    int r = task->label[0] ? open_slot(task, true, &disk, &slot)
+                           : slot_disk_open(task->disk_path, true, NULL, 0, &disk, &task->error);
+    if (r < 0)
+        return r;
+    task->finding = table_care_find(disk);
+    return slot_disk_repair(disk, &task->error);
+}
+
 static int change_table(SlotTask *task)
 {
     _cleanup_(slot_disk_freep) SlotDisk *disk = NULL;
@@ -104,8 +127,6 @@ static int change_table(SlotTask *task)
         return r;
     if (task->kind == SLOT_TASK_PRIORITIZE)
         return slot_disk_prioritize(disk, slot, task->tries, &task->error);
-    if (task->kind == SLOT_TASK_REPAIR)
-        return slot_disk_repair(disk, &task->error);
     return slot_disk_mark_bad(disk, slot, &task->error);
 }
 
@@ -121,8 +142,11 @@ static int work(const atomic_bool *is_cancelled, void *userdata)
         return record(task, is_cancelled);
     case SLOT_TASK_PRIORITIZE:
     case SLOT_TASK_MARK_BAD:
-    case SLOT_TASK_REPAIR:
         return change_table(task);
+    case SLOT_TASK_LOOK:
+        return look(task);
+    case SLOT_TASK_REPAIR:
+        return repair(task);
     }
     return -EINVAL;
 }
@@ -186,6 +210,11 @@ void slot_task_free(SlotTask *task)
 const SlotContent *slot_task_content(const SlotTask *task)
 {
     return &task->content;
+}
+
+TableFinding slot_task_finding(const SlotTask *task)
+{
+    return task->finding;
 }
 
 uint64_t slot_task_bytes_done(const SlotTask *task)

@@ -8,6 +8,7 @@
 #include "common/cleanup.h"
 #include "common/error-text.h"
 #include "partitions/slot-trailer.h"
+#include "updater/engine/table-care.h"
 #include "updater/install/install.h"
 
 typedef enum {
@@ -15,13 +16,14 @@ typedef enum {
     SLOT_TASK_RECORD,     /* hashes all of it: content's size and sha256 */
     SLOT_TASK_PRIORITIZE, /* the flip of a rollback */
     SLOT_TASK_MARK_BAD,   /* makes it unbootable, unless no other could boot */
+    SLOT_TASK_LOOK,       /* finds out how the table is, for reading only */
     SLOT_TASK_REPAIR,     /* makes both copies of the table whole, and on the disk */
 } SlotTaskKind;
 
 typedef struct {
     SlotTaskKind kind;
     const char *disk_path;
-    const char *label;
+    const char *label;          /* LOOK: ""; REPAIR: "", or without which it is another disk */
     unsigned tries;             /* PRIORITIZE */
     const SlotTrailer *trailer; /* PROVE: the slot's own; NULL */
     const SlotContent *content; /* PROVE: what it must hold; RECORD: version and product; NULL */
@@ -44,6 +46,9 @@ DEFINE_CLEANUP(SlotTask *, slot_task_free);
 /* The content that was proven or recorded, inside task; only when it has ended well. By a trailer:
  * product, version, and as size_bytes that of the file system. */
 const SlotContent *slot_task_content(const SlotTask *task);
+
+/* What LOOK found, and what REPAIR found before it wrote; only when it has ended well. */
+TableFinding slot_task_finding(const SlotTask *task);
 
 /* How far PROVE and RECORD are. */
 uint64_t slot_task_bytes_done(const SlotTask *task);
