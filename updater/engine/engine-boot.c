@@ -57,10 +57,13 @@ void engine_find_slots(Engine *engine)
     _cleanup_(slot_disk_freep) SlotDisk *disk = NULL;
     int r = engine_open_slots(engine, &disk, &error);
     if (r < 0) {
+        table_care_on_lost(&engine->table);
         engine->disk_error = error;
-        log_warning("no slots to update: %s", error.line);
+        log_warning("no slots to update: %s%s", error.line, table_care_advice(r));
         return;
     }
+    TableFinding finding = table_care_find(disk);
+    table_care_on_look(&engine->table, &finding, false);
     find_running_label(engine, disk, is_found ? &running : NULL);
     find_target_label(engine, disk);
     log_info("running from %s of %s, updates go to %s",

@@ -195,6 +195,7 @@ static void on_checked(OmahaExchange *exchange, const OmahaOutcome *outcome, voi
 
 void engine_start_check(Engine *engine, const EngineRequest *request)
 {
+    engine_look_at_table(engine);
     engine_settle_boot_again(engine);
     engine_begin(engine, request, ENGINE_CHECKING);
     engine->may_offer_name_hosts = offer_may_name_hosts(engine->config->server);
@@ -255,7 +256,8 @@ static int on_check_timer(sd_event_source *source, uint64_t usec, void *userdata
             return 0;
         }
     }
-    /* Nothing was started that would plan the next check at its end. */
+    /* Nothing was started that would look at the table, and plan the next check at its end. */
+    engine_look_at_table(engine);
     engine->check_result = (CheckResult){};
     engine_arm_check(engine, UINT64_MAX);
     return 0;

@@ -7,6 +7,7 @@
  *   engine.c                              life: what is opened, in which order it starts
  *   engine-request.c, engine-rollback.c   what others ask for
  *   engine-check.c                        the timer, asking the server, the decision
+ *   engine-table.c                        the partition table's health
  *   engine-install.c                      from an offer to a flipped slot
  *   engine-boot.c                         which slot runs, what became of the last boot
  *   engine-report.c                       events to the server
@@ -19,6 +20,8 @@
 #include "updater/engine/engine-status.h"
 #include "updater/engine/slot-task.h"
 #include "updater/engine/system-identity.h"
+#include "updater/engine/table-care.h"
+#include "updater/engine/table-watch.h"
 #include "updater/install/install.h"
 #include "updater/omaha/check-schedule.h"
 #include "updater/omaha/event-outbox.h"
@@ -61,6 +64,12 @@ struct Engine {
     char target_label[SLOT_LABEL_BYTES]; /* the one slot that does not run; "" when not one */
     ErrorText disk_error;
     bool is_boot_unknown; /* what became of the pending slot cannot be told yet */
+
+    TableCare table;
+    TableWatch *table_watch;
+    bool has_watch_error;  /* said already */
+    SlotTask *table_task;  /* looks at the table, or repairs it */
+    bool is_table_settled; /* when it began to look, nobody had written for a while */
 
     EnginePhase phase;
     EngineRequest request;
@@ -174,6 +183,15 @@ void engine_start_install(Engine *engine, const OmahaResponse *offer);
 
 /* Forgets what an install that failed or was cancelled has left in the state. */
 void engine_forget_install(Engine *engine);
+
+/* engine-table.c */
+
+/* At start, after engine_find_slots(): looks after the table from now on. Errors: of
+ * table_watch_new(). */
+int engine_watch_table(Engine *engine);
+
+/* At each check. */
+void engine_look_at_table(Engine *engine);
 
 /* engine-check.c */
 

@@ -125,6 +125,9 @@ int engine_new(sd_event *event, const EngineOptions *options, const EngineObserv
     /* What is wrong with it is kept as last_error: a bad file must not mean a restart loop. */
     (void)engine_load_config(engine, NULL);
     engine_find_slots(engine);
+    r = engine_watch_table(engine);
+    if (r < 0)
+        return error_say(error, r, "cannot watch the partition table: %s", strerror(-r));
     engine_settle_boot(engine);
     engine->phase = engine_waits_for_reboot(engine) ? ENGINE_NEED_REBOOT : ENGINE_IDLE;
     engine_arm_check(engine, UINT64_MAX);
@@ -142,6 +145,8 @@ void engine_free(Engine *engine)
     engine_drop_operations(engine);
     slot_task_free(engine->record_task);
     slot_task_free(engine->tidy_task);
+    slot_task_free(engine->table_task);
+    table_watch_free(engine->table_watch);
     omaha_exchange_free(engine->report);
     sd_event_source_disable_unref(engine->report_timer);
     sd_event_source_disable_unref(engine->check_timer);

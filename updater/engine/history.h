@@ -14,7 +14,7 @@
 
 typedef struct {
     uint64_t time_usec;   /* CLOCK_REALTIME */
-    const char *what;     /* "update", "install", "rollback", "boot" */
+    const char *what;     /* "update", "install", "rollback", "boot", "repair" */
     const char *result;   /* "done", "failed", ... */
     const char *version;  /* it was about; "" when not known */
     const char *previous; /* version that ran then */
