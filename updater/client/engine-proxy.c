@@ -140,6 +140,7 @@ static int read_property(sd_bus_message *reply, const char *name, void *userdata
             {"NewVersion", view->new_version, sizeof(view->new_version)},
             {"RunningSlot", view->running_slot, sizeof(view->running_slot)},
             {"TargetSlot", view->target_slot, sizeof(view->target_slot)},
+            {"TableHealth", view->table_health, sizeof(view->table_health)},
     };
     const struct {
         const char *name;

@@ -29,6 +29,7 @@ typedef struct {
     char new_version[160];
     char running_slot[128];
     char target_slot[128];
+    char table_health[32]; /* "" when not known */
     uint64_t last_checked_usec;
     uint64_t next_check_usec;
 } EngineView;

@@ -98,6 +98,9 @@ static int read_slots(const ClientOptions *options, const EngineState *state, St
     _cleanup_(slot_disk_freep) SlotDisk *disk = NULL;
     size_t running = SLOT_NONE, n_slots;
     int r = open_disk(options, &disk, &running, &status->slots_error);
+    if (r >= 0 || r == -ENOMEDIUM || r == -EIO)
+        printable_copy(status->view.table_health, sizeof(status->view.table_health),
+                gpt_disk_health_text(r < 0 ? TABLE_UNREADABLE : slot_disk_health(disk)));
     if (r < 0)
         return r;
     const Slot *slots = slot_disk_slots(disk, &n_slots);
@@ -154,10 +157,11 @@ static json_t *slots_to_json(const Status *status)
 static void print_json(const Status *status)
 {
     const EngineView *view = &status->view;
-    json_t *root = json_pack("{s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "daemon",
+    json_t *root = json_pack("{s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "daemon",
             status->has_daemon, "phase", view->phase, "product", view->product, "version",
             view->version, "new_version", view->new_version, "channel", view->channel, "server",
-            view->server, "running_slot", view->running_slot, "target_slot", view->target_slot);
+            view->server, "running_slot", view->running_slot, "target_slot", view->target_slot,
+            "table_health", view->table_health);
     json_t *more = json_pack("{s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:o}", "bytes_done",
             (json_int_t)view->n_bytes_done, "bytes_total", (json_int_t)view->n_bytes_total,
             "bytes_fetched", (json_int_t)view->n_bytes_fetched, "last_checked_usec",
@@ -208,6 +212,16 @@ static void print_phase(const Status *status)
     }
 }
 
+static void print_table_health(const char *health)
+{
+    if (!health[0] || strcmp(health, gpt_disk_health_text(TABLE_GOOD)) == 0)
+        return;
+    printf("%-13s %s; %s\n", "Table:", health,
+            strcmp(health, gpt_disk_health_text(TABLE_UNREADABLE)) == 0
+                    ? "'slotctl status' says why; restore it before the next reboot"
+                    : "'slotctl repair' makes it good");
+}
+
 static void print_slots(const Status *status)
 {
     if (status->n_slots == 0) {
@@ -244,6 +258,7 @@ static void print_text(const Status *status)
         print_time("Next check:", view->next_check_usec, "none");
     if (view->last_error[0])
         printf("%-13s %s (error %u)\n", "Last failure:", view->last_error, view->last_error_code);
+    print_table_health(view->table_health);
     print_slots(status);
 }
 

@@ -43,8 +43,10 @@
  *     "committing", "rolling-back", "need-reboot"), LastError s, LastErrorCode u,
  *     BytesDone t, BytesTotal t, BytesFetched t (no change signals: polled), Channel s, Server s
  *     ("" when disabled), Product s, Version s, NewVersion s (under way or waiting for its
- *     reboot, else ""), RunningSlot s, TargetSlot s, LastCheckedUsec t, NextCheckUsec t
- *     (CLOCK_REALTIME, 0: none)
+ *     reboot, else ""), RunningSlot s, TargetSlot s, TableHealth s (of the partition table:
+ *     "good", "primary-damaged", "backup-damaged", "copies-differ", "unreadable"; "" while the disk
+ *     is not known; changes at any time), LastCheckedUsec t, NextCheckUsec t (CLOCK_REALTIME, 0:
+ *     none)
  *
  * Reading is free; every method that changes something needs privilege (CAP_SYS_ADMIN or the
  * daemon's own user). Methods that wait answer later; the loop stays free. */

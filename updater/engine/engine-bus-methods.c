@@ -209,6 +209,7 @@ static int get_property(sd_bus *connection, const char *path, const char *interf
             {"NewVersion", s.new_version},
             {"RunningSlot", s.running_slot},
             {"TargetSlot", s.target_slot},
+            {"TableHealth", s.table_health},
     };
     const struct {
         const char *name;
@@ -269,6 +270,7 @@ const sd_bus_vtable engine_bus_flipside_vtable[] = {
         SD_BUS_PROPERTY("NewVersion", "s", get_property, 0, CHANGES),
         SD_BUS_PROPERTY("RunningSlot", "s", get_property, 0, CHANGES),
         SD_BUS_PROPERTY("TargetSlot", "s", get_property, 0, CHANGES),
+        SD_BUS_PROPERTY("TableHealth", "s", get_property, 0, CHANGES),
         SD_BUS_PROPERTY("LastCheckedUsec", "t", get_property, 0, CHANGES),
         SD_BUS_PROPERTY("NextCheckUsec", "t", get_property, 0, CHANGES),
         SD_BUS_VTABLE_END,

@@ -51,7 +51,7 @@ static void on_status(void *userdata)
         send_status_update(bus, &status);
     int r = sd_bus_emit_properties_changed(bus->bus, BUS_PATH, BUS_INTERFACE_FLIPSIDE, "Phase",
             "LastError", "LastErrorCode", "Channel", "Server", "Product", "Version", "NewVersion",
-            "RunningSlot", "TargetSlot", "LastCheckedUsec", "NextCheckUsec", NULL);
+            "RunningSlot", "TargetSlot", "TableHealth", "LastCheckedUsec", "NextCheckUsec", NULL);
     if (r < 0)
         log_warning("cannot send PropertiesChanged: %s", strerror(-r));
 }

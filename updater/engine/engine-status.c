@@ -72,6 +72,9 @@ EngineStatus engine_status(const Engine *engine)
                                                   : "",
             .running_slot = engine->running_label,
             .target_slot = waits ? state->pending.label : engine->target_label,
+            .table_health = engine->table.is_known && engine->disk_path[0]
+                                    ? gpt_disk_health_text(engine->table.finding.health)
+                                    : "",
             .last_checked_usec = state->last_checked_usec,
             .next_check_usec = engine->next_check_realtime_usec,
     };

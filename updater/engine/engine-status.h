@@ -63,6 +63,7 @@ typedef struct {
     const char *new_version;    /* under way or waiting for its reboot; "" */
     const char *running_slot;   /* label; "" when not known */
     const char *target_slot;    /* label; "" when not known */
+    const char *table_health;   /* gpt_disk_health_text(); "" while the disk is not known */
     uint64_t last_checked_usec; /* CLOCK_REALTIME; 0: never */
     uint64_t next_check_usec;   /* CLOCK_REALTIME; 0: none */
 } EngineStatus;
