@@ -102,6 +102,14 @@ def table_problems(disk):
     return "" if is_clean and not done.stderr.strip() else done.stdout + done.stderr
 
 
+def table_bytes(disk):
+    """The protective MBR and both copies of the table."""
+    with open(disk, "rb") as file:
+        primary = file.read(34 * SECTOR)
+        file.seek(-33 * SECTOR, os.SEEK_END)
+        return primary + file.read()
+
+
 def overwrite(disk, offset, content):
     """A negative offset counts from the end."""
     with open(disk, "r+b") as file:

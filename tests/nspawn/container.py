@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 import lab as lab_module  # noqa: E402
 from lab import BUILD_ROOT, OS_NAME, SOURCE_ROOT, run, tail, wait_for  # noqa: E402
 from machine import SLOTS, make_disk, partition, slots_of, write_at  # noqa: E402
-from machine import PARTITIONS, table_problems  # noqa: E402
+from machine import PARTITIONS, table_bytes, table_problems  # noqa: E402
 
 UNITS = ("update-engine.service", "slot-mark-good.service", "slot-deadline.timer",
          "locksmithd.service", "flipside-usr.service", "flipside-softdog.service")
@@ -267,6 +267,9 @@ class Container:
 
     def table_problems(self):
         return table_problems(self.device)
+
+    def table_bytes(self):
+        return table_bytes(self.device)
 
 
 # What tests/make-userland copies and `tests/install-packages vm` installs.

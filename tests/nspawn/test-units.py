@@ -163,6 +163,18 @@ class Units(NspawnTest):
                          ("locksmithd", "6"))
         self.assertNotEqual(self.one.run("flipside", "update", check=False).returncode, 0)
 
+    def test_either_copy_of_the_table_is_repaired(self):
+        before = self.one.table_bytes()
+        backup = int(self.one.run("blockdev", "--getsz", self.one.device).stdout) - 33
+        for health, sector in (("primary-damaged", 1), ("backup-damaged", backup)):
+            self.one.run("dd", "if=/dev/zero", f"of={self.one.device}", f"seek={sector}",
+                         "count=33", "conv=fsync", "status=none")
+            self.one.until("the report", lambda: self.one.journal(
+                f"FLIPSIDE_TABLE_HEALTH={health}", f"FLIPSIDE_DISK={self.one.device}"))
+            self.assertEqual(self.one.table_bytes(), before)
+            self.assertEqual(self.one.table_problems(), "")
+        self.assertEqual(self.one.run("flipside", "history").stdout.count("repair   done"), 2)
+
     def test_an_engine_that_hangs_is_started_again(self):
         self.one.run("mkdir", "-p", "/run/systemd/system/update-engine.service.d")
         self.one.run("sh", "-c", "printf '[Service]\\nWatchdogSec=1s\\nRestartSec=0\\n' >"

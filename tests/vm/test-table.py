@@ -16,6 +16,14 @@ class Damage(VmTest):
         machine = self.machine(SERVER="disabled")
         before = machine.slotctl("--json", "status").stdout
         boot = machine.choose().wait_until_started()
+        for command, words in ((PRIMARY, "damaged: the primary"), (BACKUP, "damaged: the backup")):
+            boot.tell(command)
+            self.see_in_journal(boot, "update-engine", words)
+            self.see_answer(boot, "slotctl status")
+            self.assertEqual(machine.table_problems(), "")
+        self.see_answer(boot, "flipside history")
+        # Without the daemon it is a person's turn.
+        boot.tell("systemctl stop update-engine")
         for command in (PRIMARY, BACKUP):
             boot.tell(command)
             self.see_answer(boot, "slotctl status", status=3)
