@@ -1,66 +1,67 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The disk of a virtual machine, made and looked at with sgdisk, mkfs and mtools."""
+"""The disk of a virtual machine, made and looked at from outside: its table by code of the tests'
+own (gpt_image), its firmware's partition by mtools, its root file system by mke2fs and debugfs."""
 import contextlib
 import os
+import uuid
 
+from gpt_image import attributes, read_table, table_places, write_table
 from lab import MIB, run
 
 SLOT_TYPE = "5dfbf5f4-2848-4bac-aa5e-0d9a20b745a6"
-ESP_MIB, SLOT_MIB, ROOT_MIB = 40, 96, 48
-PARTITIONS = {"EFI-SYSTEM": 1, "USR-A": 2, "USR-B": 3, "ROOT": 4}
+ESP_TYPE = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
+ROOT_TYPE = "0fc63daf-8483-4772-8e79-3d69d8477de4"
+SIZES = {"EFI-SYSTEM": 40 * MIB, "USR-A": 96 * MIB, "USR-B": 96 * MIB, "ROOT": 48 * MIB}
 
 
-def make_disk(path, root_image, slot_image):
+def make_disk(path, chooser, root_image, slot_image, sector=512):
     """Firmware's partition with the chooser, the image in the first slot, which is good, nothing in
     the second, and a root."""
-    with open(path, "wb") as file:
-        file.truncate((ESP_MIB + 2 * SLOT_MIB + ROOT_MIB + 4) * MIB)
-    run(["sgdisk", "--clear",
-         f"--new=1:0:+{ESP_MIB}M", "--typecode=1:EF00", "--change-name=1:EFI-SYSTEM",
-         f"--new=2:0:+{SLOT_MIB}M", f"--typecode=2:{SLOT_TYPE}", "--change-name=2:USR-A",
-         f"--new=3:0:+{SLOT_MIB}M", f"--typecode=3:{SLOT_TYPE}", "--change-name=3:USR-B",
-         f"--new=4:0:+{ROOT_MIB}M", "--typecode=4:8300", "--change-name=4:ROOT",
-         "--attributes=2:set:48", "--attributes=2:set:56", path])
+    kinds = {"EFI-SYSTEM": ESP_TYPE, "ROOT": ROOT_TYPE}
+    bits = {"USR-A": attributes(1, 0, True)}
+    write_table(path, [(label, kinds.get(label, SLOT_TYPE), str(uuid.uuid4()), n_bytes,
+                        bits.get(label, 0)) for label, n_bytes in SIZES.items()], sector)
     firmware = path.with_name(path.name + ".esp")
     with open(firmware, "wb") as file:
-        file.truncate(ESP_MIB * MIB)
-    run(["/sbin/mkfs.vfat", "-F", "32", "-n", "EFI-SYSTEM", firmware])
+        file.truncate(SIZES["EFI-SYSTEM"])
+    run(["/sbin/mkfs.vfat", "-F", "32" if sector == 512 else "16", "-S", sector, "-s", "1", "-n",
+         "EFI-SYSTEM", firmware])
     run(["mmd", "-i", firmware, "::/EFI", "::/EFI/BOOT", "::/EFI/flipside"])
-    write_part(path, "EFI-SYSTEM", firmware)
+    run(["mcopy", "-i", firmware, chooser, "::/EFI/BOOT/BOOTX64.EFI"])
+    for label, image in (("EFI-SYSTEM", firmware), ("USR-A", slot_image), ("ROOT", root_image)):
+        write_part(path, label, image, sector, how="notrunc,sparse")
     firmware.unlink()
-    write_part(path, "USR-A", slot_image)
-    write_part(path, "ROOT", root_image)
 
 
-def part_start(disk, label):
+def part_start(disk, label, sector=512):
     """In bytes."""
-    text = run(["sgdisk", "-i", PARTITIONS[label], disk]).stdout
-    return int(text.split("First sector:")[1].split()[0]) * 512
+    return read_table(disk, sector)[label].start
 
 
-def write_part(disk, label, image):
-    run(["dd", f"if={image}", f"of={disk}", "bs=1M", f"seek={part_start(disk, label)}",
-         "oflag=seek_bytes", "conv=notrunc", "status=none"])
+def write_part(disk, label, image, sector=512, how="notrunc"):
+    run(["dd", f"if={image}", f"of={disk}", "bs=1M", f"seek={part_start(disk, label, sector)}",
+         "oflag=seek_bytes", f"conv={how}", "status=none"])
 
 
-def read_part(disk, label, image):
-    n_mib = {"EFI-SYSTEM": ESP_MIB, "ROOT": ROOT_MIB}.get(label, SLOT_MIB)
-    run(["dd", f"if={disk}", f"of={image}", "bs=1M", f"skip={part_start(disk, label)}",
-         f"count={n_mib}", "iflag=skip_bytes", "conv=sparse", "status=none"])
+def read_part(disk, label, image, sector=512):
+    run(["dd", f"if={disk}", f"of={image}", "bs=1M", f"skip={part_start(disk, label, sector)}",
+         f"count={SIZES[label] // MIB}", "iflag=skip_bytes", "conv=sparse", "status=none"])
 
 
-def table_bytes(disk):
+def table_bytes(disk, sector=512):
     """Both copies of the partition table, as the machine has written them by now."""
     with open(disk, "rb") as file:
-        primary = file.read(34 * 512)
-        file.seek(-33 * 512, 2)
-        return primary + file.read()
+        found = b""
+        for start, n_bytes in table_places(os.path.getsize(disk), sector):
+            file.seek(start)
+            found += file.read(n_bytes)
+        return found
 
 
-def n_bytes_allocated(disk, label):
+def n_bytes_allocated(disk, label, sector=512):
     """How much of the partition has been written, where disk is a sparse file."""
-    at = start = part_start(disk, label)
-    n_bytes, end = 0, start + SLOT_MIB * MIB
+    at = start = part_start(disk, label, sector)
+    n_bytes, end = 0, start + SIZES[label]
     with open(disk, "rb") as file, contextlib.suppress(OSError):
         while at < end:
             data = os.lseek(file.fileno(), at, os.SEEK_DATA)
@@ -69,10 +70,10 @@ def n_bytes_allocated(disk, label):
     return n_bytes
 
 
-def change_byte(disk, label, offset):
+def change_byte(disk, label, offset, sector=512):
     """As a disk that rots."""
     with open(disk, "r+b") as file:
-        file.seek(part_start(disk, label) + offset)
+        file.seek(part_start(disk, label, sector) + offset)
         byte = file.read(1)[0]
         file.seek(-1, 1)
         file.write(bytes([byte ^ 0xff]))

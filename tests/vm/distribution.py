@@ -17,11 +17,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
-from disk_image import ROOT_MIB, SLOT_MIB, make_disk  # noqa: E402
-from lab import BUILD_ROOT, MIB, OS_NAME, SOURCE_ROOT, program, run  # noqa: E402
-from slot_image import BLOCK, slot_image  # noqa: E402
+from disk_image import SIZES, make_disk  # noqa: E402
+from lab import BUILD_ROOT, OS_NAME, SOURCE_ROOT, program, run  # noqa: E402
+from qemu import FIRMWARE  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
+STUB = Path("/usr/lib/systemd/boot/efi/linuxx64.efi.stub")
+CHOOSER = BUILD_ROOT / "partitions/boot/chooserx64.efi"
 FOLDER = BUILD_ROOT / "vm"
 PRODUCT = "flipside-test"
 PACKAGES = ["systemd", "udev", "kmod", "dbus-bin", "cryptsetup-bin"]
@@ -55,6 +57,9 @@ def check_tools():
                  "busybox", "sgdisk", "cpio", "zstd", "objcopy", "udevadm", "mkfs.ext4", "debugfs"):
         if not find_tool(tool):
             raise Missing(f"{tool} is not installed (tests/install-packages vm)")
+    for path in map(Path, (FIRMWARE, STUB, CHOOSER)):
+        if not path.exists():
+            raise Missing(f"{path} is not there (tests/install-packages vm)")
     if os.geteuid() != 0:
         raise Missing("the userland can be made by root only")
 
@@ -189,7 +194,7 @@ class Distribution:
         run(["systemctl", f"--root={tree}", "enable", "test-agent", "test-health",
              "systemd-networkd"])
         # As a distribution's package does it; what is enabled is our presets' choice.
-        ours = [unit.name for unit in (staged / "usr/lib/systemd/system").glob("*.service")]
+        ours = [unit.name for unit in (staged / "usr/lib/systemd/system").iterdir()]
         run(["systemctl", f"--root={tree}", "preset", *ours])
         run(["ldconfig", "-r", tree])
 
@@ -224,9 +229,9 @@ class Distribution:
                 for name in ("tmp", "root", "var/lib/systemd"):
                     (root / name).mkdir(parents=True, exist_ok=True)
             run(["/sbin/mkfs.ext4", "-q", "-L", "ROOT", "-d", self.folder / "root-tree", new,
-                 f"{ROOT_MIB}M"])
-        return self._kept("root.ext4", fingerprint(self.tree / "etc", self.tree / "var", ROOT_MIB),
-                          make)
+                 f"{SIZES['ROOT'] >> 20}M"])
+        return self._kept("root.ext4", fingerprint(self.tree / "etc", self.tree / "var",
+                                                   SIZES["ROOT"]), make)
 
     # Releases.
 
@@ -259,35 +264,39 @@ class Distribution:
         return int(re.search(r"^ +0:.*: +(\d+)\.\.", text, re.M)[1])
 
     @alone
-    def slot_image(self, version, **files):
-        """What a slot holds: file system, hash tree and trailer, as large as the partition."""
+    def image(self, version, size=None, **files):
+        """What a slot holds, by update-payload: file system, hash tree, kernel image, trailer."""
         usr = self.usr_image(version, **files)
+        inputs = [STUB, self.kernel_image, self.initramfs, Path(program("update-payload"))]
+        name = name_of(version, files)
+        return self._kept(f"slot-{name}.img" if size else f"{name}.img",
+                          fingerprint(usr, *inputs, KERNEL_ARGUMENTS, size), lambda new: run(
+            [program("update-payload"), "image", "--fs", usr, "--stub", STUB, "--linux",
+             self.kernel_image, "--initrd", self.initramfs, "--cmdline", KERNEL_ARGUMENTS,
+             "--product", PRODUCT, "--version", version, *(["--size", size] if size else []),
+             "-o", new]))
 
-        def make(new):
-            content = slot_image(usr.read_bytes(), PRODUCT, version, uki=b"")
-            body, trailer = content[:-BLOCK], content[-BLOCK:]
-            with open(new, "wb") as file:
-                file.write(body)
-                file.seek(SLOT_MIB * MIB - BLOCK)
-                file.write(trailer)
-        return self._kept(f"slot-{name_of(version, files)}.img", fingerprint(usr, SLOT_MIB), make)
+    def slot_image(self, version, **files):
+        """As large as the partition, to be written to it as it is."""
+        return self.image(version, size=SIZES["USR-A"], **files)
 
     @alone
     def payload(self, version, **files):
-        """The signed payload of that slot image."""
-        image = self.slot_image(version, **files)
+        """The signed payload of that image."""
+        image = self.image(version, **files)
         key = fingerprint(image, Path(program("update-payload")), self.key)
         return self._kept(f"{name_of(version, files)}.payload", key, lambda new: run(
             [program("update-payload"), "create", "--product", PRODUCT, "--version", version,
-             "--no-verity", "--key", self.key, "-o", new, f"USR={image}"], seconds=300))
+             "--key", self.key, "-o", new, f"USR={image}"], seconds=300))
 
     @alone
-    def disk(self, version, **files):
+    def disk(self, version, sector=512):
         """A disk that has never booted, with that release in its first slot."""
-        image = self.slot_image(version, **files)
-        key = fingerprint(image, self.root_image, HERE / "disk_image.py")
-        return self._kept(f"disk-{name_of(version, files)}.img", key,
-                          lambda new: make_disk(new, self.root_image, image))
+        image = self.slot_image(version)
+        key = fingerprint(image, self.root_image, CHOOSER, HERE / "disk_image.py",
+                          HERE / "gpt_image.py")
+        return self._kept(f"disk-{version}-{sector}.img", key, lambda new: make_disk(
+            new, CHOOSER, self.root_image, image, sector))
 
 
 def name_of(version, files):

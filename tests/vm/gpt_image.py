@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Partition tables of any sector size, by code that shares nothing with ours (UEFI specification
 2.10, section 5.3); sgdisk makes none in a file of 4096-byte sectors."""
+import os
 import struct
 import uuid
 import zlib
@@ -45,13 +46,55 @@ def write_table(path, parts, sector=512):
     return starts
 
 
+class Part:
+    """An entry; start and size in bytes."""
+
+    def __init__(self, raw, sector):
+        kind, unique, first, last, self.attributes, name = ENTRY.unpack(raw)
+        self.is_used = any(kind)
+        self.unique = str(uuid.UUID(bytes_le=unique))
+        self.start, self.size = first * sector, (last - first + 1) * sector
+        self.label = name.decode("utf-16-le", errors="replace").rstrip("\0")
+
+
+def table_places(n_disk_bytes, sector=512):
+    """(start, size) in bytes of each copy, header and entries."""
+    n_bytes = sector + N_ENTRIES * ENTRY.size
+    return [(sector, n_bytes), (n_disk_bytes - n_bytes, n_bytes)]
+
+
+def read_table(path, sector=512, own=1):
+    """Label -> Part, of the copy whose header is at this LBA. AssertionError: it is not valid."""
+    with open(path, "rb") as disk:
+        disk.seek(own * sector)
+        raw = bytearray(disk.read(HEADER.size))
+        (signature, revision, n_header, checksum, reserved, at, other, first_usable, last_usable,
+         _, table, n_entries, n_entry, entries_checksum) = HEADER.unpack(raw)
+        assert signature == b"EFI PART" and n_header == HEADER.size, "no header"
+        struct.pack_into("<I", raw, 16, 0)
+        assert zlib.crc32(bytes(raw)) == checksum and at == own, "the header's checksum or place"
+        assert (revision, reserved, n_entries, n_entry) == (0x10000, 0, N_ENTRIES, ENTRY.size)
+        disk.seek(table * sector)
+        entries = disk.read(n_entries * n_entry)
+    assert zlib.crc32(entries) == entries_checksum, "the entries' checksum"
+    parts = [Part(entries[i:i + n_entry], sector) for i in range(0, len(entries), n_entry)]
+    for part in filter(lambda part: part.is_used, parts):
+        assert first_usable * sector <= part.start, "an entry in the table"
+        assert part.start + part.size <= (last_usable + 1) * sector, "an entry in the table"
+    return {part.label: part for part in parts if part.is_used}
+
+
+def table_problems(path, sector=512):
+    """What is wrong with the table; "" when both copies are valid and say the same."""
+    last = os.path.getsize(path) // sector - 1
+    try:
+        primary, backup = (read_table(path, sector, own) for own in (1, last))
+    except AssertionError as error:
+        return str(error)
+    return "" if {label: vars(part) for label, part in primary.items()} == {
+        label: vars(part) for label, part in backup.items()} else "the copies differ"
+
+
 def read_attributes(path, sector=512):
     """Label -> its attributes, of the primary copy."""
-    found = {}
-    with open(path, "rb") as disk:
-        disk.seek(2 * sector)
-        for _ in range(N_ENTRIES):
-            kind, _, _, _, bits, name = ENTRY.unpack(disk.read(ENTRY.size))
-            if any(kind):
-                found[name.decode("utf-16-le").rstrip("\0")] = bits
-    return found
+    return {label: part.attributes for label, part in read_table(path, sector).items()}

@@ -64,7 +64,7 @@ class Answer:
 class Qemu:
     """A machine that is on. how_it_ended: "" while it runs; then "reset", "off" or "cut"."""
 
-    def __init__(self, lab, folder, disk_arguments, memory_mib=1024, kernel=()):
+    def __init__(self, lab, folder, disk_arguments, memory_mib=1024):
         self.lab, self.folder = lab, folder
         folder.mkdir(parents=True)
         self.serial = folder / "serial.log"
@@ -77,14 +77,13 @@ class Qemu:
         self.agent = LineSocket(lab.folder / "agent")
         variables = folder / "variables.fd"
         shutil.copyfile(VARIABLES, variables)
-        firmware = [] if kernel else [
-            "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={FIRMWARE}",
-            "-drive", f"if=pflash,unit=1,format=raw,file={variables}"]
         # Said explicitly: /dev/kvm may be there, open, and not work.
         self.process = lab.start(
             ["nice", "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
              "-machine", "q35,smm=off", "-accel", "tcg,thread=multi", "-smp", "2", "-cpu", "Nehalem",
-             "-m", memory_mib, "-no-reboot", *firmware, *kernel,
+             "-m", memory_mib, "-no-reboot",
+             "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={FIRMWARE}",
+             "-drive", f"if=pflash,unit=1,format=raw,file={variables}",
              "-device", "virtio-rng-pci", *disk_arguments,
              "-netdev", "user,id=net0", "-device", "virtio-net-pci,romfile=,netdev=net0",
              "-chardev", f"file,id=serial0,path={self.serial}", "-serial", "chardev:serial0",

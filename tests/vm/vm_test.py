@@ -39,9 +39,9 @@ class VmTest(unittest.TestCase):
         if not self.server.process:
             self.server.start()
 
-    def machine(self, version="1.0.0", **keys):
+    def machine(self, version="1.0.0", sector=512, **keys):
         """Runs that version from USR-A; it asks the server for an update as soon as it is up."""
-        machine = VirtualMachine(self.lab, self.distribution, version)
+        machine = VirtualMachine(self.lab, self.distribution, version, sector=sector)
         keys = {"SERVER": self.server.machine_url, "FIRST_CHECK": 1, "POLL_INTERVAL": 60, **keys}
         machine.configure(**keys)
         return machine
@@ -57,6 +57,13 @@ class VmTest(unittest.TestCase):
         line = boot.wait_for_line(words, **more)
         self.note(line)
         return line
+
+    def see_at_terminal(self, boot, words):
+        """Waits for these words on the second serial line, where a person is logged in."""
+        def line():
+            text = boot.terminal.read_text(errors="replace")
+            return next((line for line in text.splitlines() if words in line), None)
+        self.note(boot.wait(f"'{words}' at the terminal", line))
 
     def see_event(self, boot, kind, result, **attributes):
         """Waits until the server has received an event."""
