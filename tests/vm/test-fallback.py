@@ -107,7 +107,7 @@ class Unhealthy(Fallback):
         boot.wait("the lock to be given back", lambda: self.holders() == [])
         self.see_holder([])
         boot.wait_until_started()
-        self.see_in_journal(boot, "locksmithd", "lock")
+        self.see_in_journal(boot, "locksmithd", "after the boot: done")
         self.see_answer(boot, "flipside status && flipside history")
         boot.cut_power()
         self.see_bits(machine, "USR-A", 1, 0, True)
