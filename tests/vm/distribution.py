@@ -219,6 +219,30 @@ class Distribution:
             [script, self.kernel_version, self.kernel, new],
             env={**os.environ, "MESON_BUILD_ROOT": str(BUILD_ROOT)}))
 
+    @alone
+    def dracut_initrd(self):
+        """An initrd by dracut with our module, made in a userland with Debian's package of it."""
+        def make(new):
+            with made_new(self.folder / "dracut-tree") as tree:
+                run([SOURCE_ROOT / "tests/make-userland", tree, *PACKAGES, "dracut-core",
+                     "libc-bin"], seconds=300)
+                run(["cp", "-a", f"{self.folder}/staged/.", tree])
+                add_libraries(tree, self.folder / "staged")
+                modules = tree / "usr/lib/modules"
+                modules.mkdir()
+                run(["cp", "-a", self.kernel / "lib/modules" / self.kernel_version, modules])
+                put(tree, "etc/dracut.conf.d/flipside.conf", 'add_dracutmodules+=" flipside "\n')
+                run(["ldconfig", "-r", tree])
+                # What it needs of /dev and /proc, in a name space that goes with it.
+                run(["unshare", "--mount", "bash", "-euc",
+                     'mount --rbind /dev "$1/dev"; mount --bind /proc "$1/proc"; '
+                     'exec chroot "$1" env PATH=/usr/sbin:/usr/bin dracut --quiet --no-hostonly '
+                     '--no-early-microcode --zstd --force /initrd.img "$2"',
+                     "bash", tree, self.kernel_version], seconds=300)
+                shutil.move(tree / "initrd.img", new)
+            shutil.rmtree(self.folder / "dracut-tree")
+        return self._kept("dracut.img", (self.folder / "tree.key").read_text(), make)
+
     def _root_image(self):
         """What is not in /usr, as it is before the first boot: an ext4 file system."""
         def make(new):
@@ -263,18 +287,21 @@ class Distribution:
         text = run(["dump.erofs", f"--path={path}", "-e", image]).stdout
         return int(re.search(r"^ +0:.*: +(\d+)\.\.", text, re.M)[1])
 
+    def make_image(self, new, version, fs, initrd=None, size=None):
+        """What a slot holds, by update-payload: file system, hash tree, kernel image, trailer."""
+        run([program("update-payload"), "image", "--fs", fs, "--stub", STUB, "--linux",
+             self.kernel_image, "--initrd", initrd or self.initramfs, "--cmdline", KERNEL_ARGUMENTS,
+             "--product", PRODUCT, "--version", version, *(["--size", size] if size else []),
+             "-o", new])
+
     @alone
     def image(self, version, size=None, **files):
-        """What a slot holds, by update-payload: file system, hash tree, kernel image, trailer."""
         usr = self.usr_image(version, **files)
         inputs = [STUB, self.kernel_image, self.initramfs, Path(program("update-payload"))]
         name = name_of(version, files)
         return self._kept(f"slot-{name}.img" if size else f"{name}.img",
-                          fingerprint(usr, *inputs, KERNEL_ARGUMENTS, size), lambda new: run(
-            [program("update-payload"), "image", "--fs", usr, "--stub", STUB, "--linux",
-             self.kernel_image, "--initrd", self.initramfs, "--cmdline", KERNEL_ARGUMENTS,
-             "--product", PRODUCT, "--version", version, *(["--size", size] if size else []),
-             "-o", new]))
+                          fingerprint(usr, *inputs, KERNEL_ARGUMENTS, size),
+                          lambda new: self.make_image(new, version, usr, size=size))
 
     def slot_image(self, version, **files):
         """As large as the partition, to be written to it as it is."""

@@ -59,10 +59,14 @@ class VirtualMachine:
         place = self.distribution.place_of(path, version, **files)
         change_byte(self.disk, label, place + 100, self.sector)
 
+    def write(self, label, image):
+        """Puts an image of the slot's size into the slot, and makes the slot the next one."""
+        write_part(self.disk, label, image, self.sector)
+        self.slotctl("prioritize", label)
+
     def fill(self, label, version):
         """Puts a release into a slot, as an installation whose slot was declared good."""
-        write_part(self.disk, label, self.distribution.slot_image(version), self.sector)
-        self.slotctl("prioritize", label)
+        self.write(label, self.distribution.slot_image(version))
         self.slotctl("mark-good", label)
 
     def configure(self, **keys):
