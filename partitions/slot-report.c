@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "partitions/slot-content.h"
 #include "partitions/slot-trailer-read.h"
@@ -59,32 +60,49 @@ static const char *or_dash(const char *text)
     return text[0] ? text : "-";
 }
 
-static void print_slot(const SlotReport *report, const Slot *slot, size_t index)
+/* Of the columns whose text somebody else has chosen. */
+typedef struct {
+    int product, version;
+} Widths;
+
+static void print_slot(const SlotReport *report, const Slot *slot, size_t index,
+        const Content *content, Widths widths)
 {
     char unique[GUID_TEXT_CHARS + 1], size[32];
-    Content content = look_into(report, index);
     guid_to_text(&slot->unique, unique);
     format_size(slot->size_bytes, size, sizeof(size));
-    printf("%-12s %8u %5u %10s %10s  %-10s %-10s %-12s %s%s%s\n", slot->label, slot->priority,
-            slot->tries, slot->successful ? "yes" : "no", size, or_dash(content.kind.type),
-            or_dash(content.trailer.product), or_dash(content.trailer.version), unique,
-            remark(report, index)[0] ? "  " : "", remark(report, index));
-    if (content.is_unreadable ||
-            (content.fault != TRAILER_VALID && content.fault != TRAILER_ABSENT))
-        printf("%-12s its trailer %s\n", "", describe_trailer(&content));
+    printf("%-12s %8u %5u %10s %10s  %-8s  %-*s  %-*s  %s%s%s\n", slot->label, slot->priority,
+            slot->tries, slot->successful ? "yes" : "no", size, or_dash(content->kind.type),
+            widths.product, or_dash(content->trailer.product), widths.version,
+            or_dash(content->trailer.version), unique, remark(report, index)[0] ? "  " : "",
+            remark(report, index));
+    if (content->is_unreadable ||
+            (content->fault != TRAILER_VALID && content->fault != TRAILER_ABSENT))
+        printf("%-12s its trailer %s\n", "", describe_trailer(content));
 }
 
-void slot_report_print_text(const SlotReport *report)
+int slot_report_print_text(const SlotReport *report)
 {
     size_t n_slots;
     const Slot *slots = slot_disk_slots(report->disk, &n_slots);
+    Widths widths = {(int)strlen("PRODUCT"), (int)strlen("VERSION")};
+    _cleanup_free_ Content *contents = calloc(n_slots, sizeof(*contents));
+    if (!contents)
+        return -ENOMEM;
+    for (size_t i = 0; i < n_slots; i++) {
+        contents[i] = look_into(report, i);
+        widths.product = MAX(widths.product, (int)strlen(contents[i].trailer.product));
+        widths.version = MAX(widths.version, (int)strlen(contents[i].trailer.version));
+    }
     printf("%s: partition table %s\n", report->path,
             gpt_disk_health_text(slot_disk_health(report->disk)));
-    printf("%-12s %8s %5s %10s %10s  %-10s %-10s %-12s %s\n", "SLOT", "PRIORITY", "TRIES",
-            "SUCCESSFUL", "SIZE", "CONTENT", "PRODUCT", "VERSION", "PARTUUID");
+    printf("%-12s %8s %5s %10s %10s  %-8s  %-*s  %-*s  %s\n", "SLOT", "PRIORITY", "TRIES",
+            "SUCCESSFUL", "SIZE", "CONTENT", widths.product, "PRODUCT", widths.version, "VERSION",
+            "PARTUUID");
     for (size_t i = 0; i < n_slots; i++)
         if (report->only == SLOT_NONE || report->only == i)
-            print_slot(report, &slots[i], i);
+            print_slot(report, &slots[i], i, &contents[i], widths);
+    return 0;
 }
 
 static json_t *label_or_null(const Slot *slots, size_t slot)

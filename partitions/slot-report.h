@@ -17,8 +17,8 @@ typedef struct {
     const char *verdict;  /* "good" or a line that says what is wrong; borrowed */
 } SlotReport;
 
-/* Prints the table of slots to stdout. */
-void slot_report_print_text(const SlotReport *report);
+/* Prints the table of slots to stdout. Errors: -ENOMEM. */
+int slot_report_print_text(const SlotReport *report);
 
 /* Prints one JSON object to stdout: disk, sector_bytes, table ("good", "primary-damaged",
  * "backup-damaged", "copies-differ"), primary and backup ("valid" or what is wrong), next and

@@ -17,11 +17,9 @@ static int print_report(const SlotctlTarget *target, size_t only)
             .running = target->running,
             .only = only,
             .verified = SLOT_NONE};
-    if (!target->options->json)
-        slot_report_print_text(&report);
-    else if (slot_report_print_json(&report) < 0)
-        return slotctl_fail(&(ErrorText){"out of memory"});
-    return EXIT_SUCCESS;
+    int r = target->options->json ? slot_report_print_json(&report)
+                                  : slot_report_print_text(&report);
+    return r < 0 ? slotctl_fail(&(ErrorText){"out of memory"}) : EXIT_SUCCESS;
 }
 
 /* After a change: everything as JSON, or a line about the slot. */

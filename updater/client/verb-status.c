@@ -230,16 +230,21 @@ static void print_slots(const Status *status)
         printf("%-13s none: %s\n", "Slots:", error.line);
         return;
     }
-    printf("\n%-10s %-12s %-16s %-8s %-5s %s\n", "SLOT", "PRODUCT", "VERSION", "PRIORITY", "TRIES",
-            "SUCCESSFUL");
+    int product = (int)strlen("PRODUCT"), version = (int)strlen("VERSION");
+    for (size_t i = 0; i < status->n_slots; i++) {
+        product = MAX(product, (int)strlen(status->slots[i].product));
+        version = MAX(version, (int)strlen(status->slots[i].version));
+    }
+    printf("\n%-10s %-*s  %-*s  %-8s %-5s %s\n", "SLOT", product, "PRODUCT", version, "VERSION",
+            "PRIORITY", "TRIES", "SUCCESSFUL");
     for (size_t i = 0; i < status->n_slots; i++) {
         const EngineSlotView *slot = &status->slots[i];
         const char *remark = slot->is_running && slot->is_next ? "        running, next"
                              : slot->is_running                ? "        running"
                              : slot->is_next                   ? "        next"
                                                                : "";
-        printf("%-10s %-12s %-16s %-8u %-5u %-3s%s\n", slot->label,
-                slot->product[0] ? slot->product : "-",
+        printf("%-10s %-*s  %-*s  %-8u %-5u %-3s%s\n", slot->label, product,
+                slot->product[0] ? slot->product : "-", version,
                 slot->version[0] ? slot->version : "unknown", slot->priority, slot->tries,
                 slot->is_successful ? "yes" : "no", remark);
     }

@@ -124,7 +124,7 @@ START_TEST(status_has_product_and_version_of_the_trailer)
 {
     const char *path = save(&PLAN, put_trailer, false);
     run(0, "status --disk %s", path);
-    assert_printed(" acme       2.0          " UNIQUE_B);
+    assert_printed(" acme     2.0      " UNIQUE_B);
     run(0, "status --json --disk %s", path);
     json_t *json = json_loads(output, 0, NULL), *slots = json_object_get(json, "slots");
     json_t *a = json_array_get(slots, 0), *b = json_array_get(slots, 1);
