@@ -16,7 +16,7 @@ typedef struct {
     EfiBootServices *services;
     EfiBlockIo *io;
     uint8_t *buffer;
-    char name[24];
+    char name[32];
 } EfiDisk;
 
 static const EfiGuid block_io_guid = EFI_BLOCK_IO_GUID;

@@ -18,7 +18,14 @@ static Recorder *recorder_of(BlockDevice *device)
 
 static int recorder_read(BlockDevice *device, Lba first, size_t n_sectors, void *ret_data)
 {
-    memcpy(ret_data, recorder_of(device)->cache + first.n * device->sector_bytes,
+    Recorder *recorder = recorder_of(device);
+    if (first.n < recorder->first_unreadable + recorder->n_unreadable &&
+            recorder->first_unreadable < first.n + n_sectors) {
+        if (recorder->n_steps_before_failure == 0)
+            recorder->n_steps_before_failure = recorder->n_steps;
+        return -EIO;
+    }
+    memcpy(ret_data, recorder->cache + first.n * device->sector_bytes,
             n_sectors * device->sector_bytes);
     return 0;
 }
@@ -57,7 +64,7 @@ static int recorder_flush(BlockDevice *device)
 
 static void recorder_free(BlockDevice *device)
 {
-    (void)device; /* the test's */
+    recorder_of(device)->n_frees++; /* the memory is the test's */
 }
 
 static const BlockDeviceOperations OPERATIONS = {

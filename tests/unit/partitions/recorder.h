@@ -26,6 +26,9 @@ typedef struct {
     RecordedStep *steps;
     size_t n_steps;
     size_t n_steps_allowed; /* the step after these fails with -EIO, and is not made */
+    uint64_t first_unreadable, n_unreadable; /* sectors whose reading fails with -EIO */
+    size_t n_steps_before_failure;           /* when the first of these was asked for */
+    size_t n_frees;                          /* how often the device was freed */
 } Recorder;
 
 /* Begins with the disk's content. recorder_done() frees it; freeing the device does not. */
