@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PATH_BYTES_MAX 4096
-
 static size_t node_bytes(const EfiDevicePath *node)
 {
     return (size_t)node->n_bytes[0] | (size_t)node->n_bytes[1] << 8;
@@ -24,13 +22,15 @@ static const EfiDevicePath *node_at(const EfiDevicePath *path, size_t offset)
 size_t device_path_bytes(const EfiDevicePath *path)
 {
     size_t offset = 0;
-    while (node_at(path, offset)->type != EFI_PATH_END) {
-        size_t n = node_bytes(node_at(path, offset));
-        if (n < sizeof(EfiDevicePath) || offset + n > PATH_BYTES_MAX)
+    while (offset + sizeof(EfiDevicePath) <= DEVICE_PATH_BYTES_MAX) {
+        const EfiDevicePath *node = node_at(path, offset);
+        if (node->type == EFI_PATH_END)
+            return offset;
+        if (node_bytes(node) < sizeof(EfiDevicePath))
             return 0;
-        offset += n;
+        offset += node_bytes(node);
     }
-    return offset;
+    return 0;
 }
 
 bool device_path_begins_with(const EfiDevicePath *path, const EfiDevicePath *disk)

@@ -8,7 +8,10 @@
 
 #include "partitions/boot/uefi.h"
 
-/* Bytes of the nodes before the end node; 0 for a path with a broken node. */
+#define DEVICE_PATH_BYTES_MAX 4096 /* ours, the end node included; usual are less than 200 */
+
+/* Bytes of the nodes before the end node; 0 for a path with a broken node, and for one that does
+ * not end within the bound: behind it nothing is read. */
 size_t device_path_bytes(const EfiDevicePath *path);
 
 /* Whether the nodes of disk are the first ones of path, and more follow. */
