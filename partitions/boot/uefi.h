@@ -20,6 +20,7 @@ typedef uint16_t EfiChar; /* UCS-2 */
 #define EFI_WRITE_PROTECTED (EFI_ERROR_BIT | 8)
 #define EFI_OUT_OF_RESOURCES (EFI_ERROR_BIT | 9)
 #define EFI_NO_MEDIA (EFI_ERROR_BIT | 12)
+#define EFI_MEDIA_CHANGED (EFI_ERROR_BIT | 13)
 #define EFI_NOT_FOUND (EFI_ERROR_BIT | 14)
 #define EFI_ACCESS_DENIED (EFI_ERROR_BIT | 15)
 #define EFI_ABORTED (EFI_ERROR_BIT | 21)
@@ -126,7 +127,9 @@ typedef struct {
     EfiStatus (*start_image)(EfiHandle image, size_t *ret_n_exit_data, EfiChar **ret_exit_data);
     void *exit;
     EfiStatus (*unload_image)(EfiHandle image);
-    void *exit_boot_services, *get_next_monotonic_count, *stall, *set_watchdog_timer;
+    void *exit_boot_services, *get_next_monotonic_count, *stall;
+    EfiStatus (*set_watchdog_timer)(
+            size_t n_seconds, uint64_t code, size_t n_data_bytes, const EfiChar *data);
     void *connect_controller, *disconnect_controller;
     void *open_protocol, *close_protocol, *open_protocol_information, *protocols_per_handle;
     EfiStatus (*locate_handle_buffer)(uint32_t how, const EfiGuid *protocol, void *search_key,

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "partitions/boot/efi-disk.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/unit/boot/fake-efi.h"
+#include "tests/unit/boot/path-builder.h"
+#include "tests/unit/unit.h"
+
+#define BLOCK_BYTES 512
+#define N_BLOCKS ((uint64_t)(5 << 20) / BLOCK_BYTES)
+#define N_BYTES ((size_t)(5 << 20))
+
+static BlockDevice *disks[EFI_DISKS_MAX];
+static size_t n_disks;
+static FakeBlockIo io; /* the disk of most tests */
+static uint8_t *content;
+static EfiDevicePath *paths[FAKE_EFI_HANDLES_MAX];
+static size_t n_paths;
+
+static const EfiDevicePath *keep(EfiDevicePath *path)
+{
+    return paths[n_paths++] = path;
+}
+
+static void setup(void)
+{
+    fake_efi_init();
+    content = calloc(1, N_BYTES);
+    ck_assert_ptr_nonnull(content);
+    for (size_t i = 0; i < N_BYTES; i += 8)
+        memcpy(content + i, &i, 8);
+    fake_block_io_init(&io, content, BLOCK_BYTES, N_BLOCKS);
+    n_disks = 0;
+}
+
+static void teardown(void)
+{
+    for (size_t i = 0; i < n_disks; i++)
+        block_device_freep(&disks[i]);
+    fake_efi_done();
+    free(content);
+    while (n_paths > 0)
+        free(paths[--n_paths]);
+}
+
+static void find(EfiHandle from)
+{
+    n_disks = efi_disks_find(&fake_efi.boot_services, from, disks);
+    ck_assert_uint_ge(n_disks, 1);
+    ck_assert_uint_le(n_disks, EFI_DISKS_MAX);
+}
+
+/* The one disk there is, as another than the chooser's. */
+static BlockDevice *find_one(void)
+{
+    fake_efi_add(keep(path_of_disk(1)), &io);
+    find(NULL);
+    ck_assert_uint_eq(n_disks, 2);
+    ck_assert_ptr_null(disks[0]);
+    return disks[1];
+}
+
+/* Finding. */
+
+START_TEST(the_own_disk_is_the_first)
+{
+    FakeBlockIo partition, other;
+    fake_block_io_init(&partition, content, BLOCK_BYTES, 100);
+    partition.media.is_partition = true;
+    fake_block_io_init(&other, content, 4096, 100);
+    fake_efi_add(keep(path_of_disk(2)), &other);
+    fake_efi_add(keep(path_of_disk(1)), &io);
+    EfiHandle esp = fake_efi_add(keep(path_of_partition(1, 0x42)), &partition);
+    find(esp);
+    ck_assert_uint_eq(n_disks, 2);
+    ck_assert_uint_eq(disks[0]->n_sectors, N_BLOCKS);
+    ck_assert_uint_eq(disks[0]->sector_bytes, BLOCK_BYTES);
+    ck_assert(disks[0]->is_writable);
+    ck_assert_uint_eq(disks[1]->sector_bytes, 4096);
+    ck_assert_str_ne(disks[0]->name, disks[1]->name);
+}
+END_TEST
+
+START_TEST(started_from_no_disk)
+{
+    EfiHandle network = fake_efi_add(keep(path_of_partition(9, 0x42)), NULL);
+    EfiHandle nameless = fake_efi_add(NULL, NULL);
+    fake_efi_add(keep(path_of_disk(1)), &io);
+    find(network);
+    ck_assert(n_disks == 2 && !disks[0] && disks[1]);
+    block_device_freep(&disks[1]);
+    find(nameless);
+    ck_assert(n_disks == 2 && !disks[0] && disks[1]);
+}
+END_TEST
+
+/* A disk without a path is one all the same, but nobody's own. */
+START_TEST(a_disk_without_a_path)
+{
+    fake_efi_add(NULL, &io);
+    find(fake_efi_add(keep(path_of_partition(1, 0x42)), NULL));
+    ck_assert(n_disks == 2 && !disks[0] && disks[1]);
+}
+END_TEST
+
+START_TEST(what_is_no_disk_for_us)
+{
+    FakeBlockIo wrong[5];
+    for (size_t i = 0; i < ELEMENTS(wrong); i++) {
+        fake_block_io_init(&wrong[i], content, BLOCK_BYTES, N_BLOCKS);
+        fake_efi_add(keep(path_of_disk((uint8_t)i)), &wrong[i]);
+    }
+    wrong[0].media.is_partition = true;
+    wrong[1].media.is_present = false;
+    wrong[2].media.block_bytes = 520;
+    wrong[3].media.block_bytes = 8192;
+    wrong[4].media.last_block = UINT64_MAX;
+    find(NULL);
+    ck_assert_uint_eq(n_disks, 1);
+    ck_assert_ptr_null(disks[0]);
+}
+END_TEST
+
+START_TEST(the_firmware_knows_no_disk)
+{
+    find(NULL);
+    ck_assert(n_disks == 1 && !disks[0]);
+    fake_efi.cannot_locate = true;
+    find(NULL);
+    ck_assert(n_disks == 1 && !disks[0]);
+}
+END_TEST
+
+START_TEST(no_memory_for_a_disk)
+{
+    FakeBlockIo other;
+    fake_block_io_init(&other, content, 4096, 100);
+    fake_efi.n_pages_allowed = 256 + 255;
+    fake_efi_add(keep(path_of_disk(1)), &io);
+    fake_efi_add(keep(path_of_disk(2)), &other);
+    find(NULL);
+    ck_assert_uint_eq(n_disks, 2);
+    ck_assert_uint_eq(disks[1]->sector_bytes, BLOCK_BYTES);
+}
+END_TEST
+
+START_TEST(a_read_only_disk)
+{
+    io.media.is_read_only = true;
+    ck_assert(!find_one()->is_writable);
+}
+END_TEST
+
+/* Reading and writing. */
+
+/* From wherever in memory the caller likes. */
+START_TEST(much_is_read_and_written)
+{
+    BlockDevice *disk = find_one();
+    size_t n_bytes = (3 << 20) + 3 * BLOCK_BYTES;
+    uint8_t *read = malloc(n_bytes + 1), *again = malloc(n_bytes + 1);
+    ck_assert(read && again);
+    ck_assert_int_eq(block_device_read(disk, lba(5), n_bytes / BLOCK_BYTES, read + 1), 0);
+    ck_assert_mem_eq(read + 1, content + 5 * BLOCK_BYTES, n_bytes);
+    ck_assert_uint_eq(io.n_transfers, 4);
+    ck_assert_int_eq(block_device_write(disk, lba(2), n_bytes / BLOCK_BYTES, read + 1), 0);
+    ck_assert_int_eq(block_device_read(disk, lba(2), n_bytes / BLOCK_BYTES, again + 1), 0);
+    ck_assert_mem_eq(again + 1, read + 1, n_bytes);
+    ck_assert_int_eq(block_device_flush(disk), 0);
+    ck_assert_uint_eq(io.n_flushes, 1);
+    free(read);
+    free(again);
+}
+END_TEST
+
+START_TEST(errors_have_their_numbers)
+{
+    static const struct {
+        EfiStatus status;
+        int expected;
+    } errors[] = {{EFI_WRITE_PROTECTED, -EROFS}, {EFI_NO_MEDIA, -ENOMEDIUM},
+            {EFI_MEDIA_CHANGED, -EIO}, {EFI_UNSUPPORTED, -EIO}, {EFI_INVALID_PARAMETER, -EIO}};
+    BlockDevice *disk = find_one();
+    uint8_t sector[BLOCK_BYTES] = {0};
+    for (size_t i = 0; i < ELEMENTS(errors); i++) {
+        io.failure = errors[i].status;
+        ck_assert_int_eq(block_device_read(disk, lba(0), 1, sector), errors[i].expected);
+        ck_assert_int_eq(block_device_write(disk, lba(0), 1, sector), errors[i].expected);
+        ck_assert_int_eq(block_device_flush(disk), errors[i].expected);
+    }
+}
+END_TEST
+
+START_TEST(outside_of_the_disk_nothing_is_asked_for)
+{
+    BlockDevice *disk = find_one();
+    uint8_t sector[BLOCK_BYTES] = {0};
+    ck_assert_int_eq(block_device_read(disk, lba(N_BLOCKS), 1, sector), -ERANGE);
+    ck_assert_int_eq(block_device_write(disk, lba(UINT64_MAX), 1, sector), -ERANGE);
+    ck_assert_uint_eq(io.n_transfers, 0);
+}
+END_TEST
+
+/* Partitions. */
+
+START_TEST(a_partition_is_found_by_its_partuuid)
+{
+    uint8_t unique[16];
+    FakeBlockIo partition;
+    fake_block_io_init(&partition, content, BLOCK_BYTES, 100);
+    fake_efi_add(NULL, &partition);
+    fake_efi_add(keep(path_of_disk(1)), &io);
+    fake_efi_add(keep(path_of_partition(1, 0x41)), &partition);
+    EfiHandle wanted = fake_efi_add(keep(path_of_partition(1, 0x42)), &partition);
+    memset(unique, 0x42, sizeof(unique));
+    ck_assert_ptr_eq(efi_partition_find(&fake_efi.boot_services, unique), wanted);
+    unique[15] = 0;
+    ck_assert_ptr_null(efi_partition_find(&fake_efi.boot_services, unique));
+    fake_efi.cannot_locate = true;
+    ck_assert_ptr_null(efi_partition_find(&fake_efi.boot_services, unique));
+}
+END_TEST
+
+Suite *unit_suite(void)
+{
+    Suite *suite = suite_create("efi-disk");
+    TCase *tcase = unit_case(suite, "efi-disk");
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, the_own_disk_is_the_first);
+    tcase_add_test(tcase, started_from_no_disk);
+    tcase_add_test(tcase, a_disk_without_a_path);
+    tcase_add_test(tcase, what_is_no_disk_for_us);
+    tcase_add_test(tcase, the_firmware_knows_no_disk);
+    tcase_add_test(tcase, no_memory_for_a_disk);
+    tcase_add_test(tcase, a_read_only_disk);
+    tcase_add_test(tcase, much_is_read_and_written);
+    tcase_add_test(tcase, errors_have_their_numbers);
+    tcase_add_test(tcase, outside_of_the_disk_nothing_is_asked_for);
+    tcase_add_test(tcase, a_partition_is_found_by_its_partuuid);
+    return suite;
+}
