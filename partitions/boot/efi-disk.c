@@ -15,6 +15,7 @@ typedef struct {
     BlockDevice base;
     EfiBootServices *services;
     EfiBlockIo *io;
+    uint32_t media_id; /* when it was found */
     uint8_t *buffer;
     char name[32];
 } EfiDisk;
@@ -43,7 +44,7 @@ static int disk_read(BlockDevice *device, Lba first, size_t n_sectors, void *ret
     uint64_t block = first.n;
     for (uint8_t *to = ret_data; n_left > 0;) {
         size_t n = MIN(n_left, BUFFER_BYTES);
-        int r = errno_of(disk->io->read(disk->io, disk->io->media->id, block, n, disk->buffer));
+        int r = errno_of(disk->io->read(disk->io, disk->media_id, block, n, disk->buffer));
         if (r < 0)
             return r;
         memcpy(to, disk->buffer, n);
@@ -62,7 +63,7 @@ static int disk_write(BlockDevice *device, Lba first, size_t n_sectors, const vo
     for (const uint8_t *from = data; n_left > 0;) {
         size_t n = MIN(n_left, BUFFER_BYTES);
         memcpy(disk->buffer, from, n);
-        int r = errno_of(disk->io->write(disk->io, disk->io->media->id, block, n, disk->buffer));
+        int r = errno_of(disk->io->write(disk->io, disk->media_id, block, n, disk->buffer));
         if (r < 0)
             return r;
         from += n;
@@ -106,6 +107,7 @@ static BlockDevice *disk_new(EfiBootServices *services, EfiBlockIo *io, size_t n
     }
     disk->services = services;
     disk->io = io;
+    disk->media_id = media->id;
     disk->buffer = (uint8_t *)address;
     snprintf(disk->name, sizeof(disk->name), "disk %zu", number);
     disk->base = (BlockDevice){

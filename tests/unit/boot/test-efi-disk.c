@@ -204,6 +204,20 @@ START_TEST(outside_of_the_disk_nothing_is_asked_for)
 }
 END_TEST
 
+/* Somebody put another medium into the drive: what was read from the first is not for it. */
+START_TEST(another_medium_is_not_written)
+{
+    BlockDevice *disk = find_one();
+    uint8_t sector[BLOCK_BYTES], before[BLOCK_BYTES];
+    ck_assert_int_eq(block_device_read(disk, lba(1), 1, sector), 0);
+    io.media.id++;
+    memcpy(before, content, sizeof(before));
+    ck_assert_int_eq(block_device_write(disk, lba(0), 1, sector), -EIO);
+    ck_assert_int_eq(block_device_read(disk, lba(0), 1, sector), -EIO);
+    ck_assert_mem_eq(content, before, sizeof(before));
+}
+END_TEST
+
 /* Partitions. */
 
 START_TEST(a_partition_is_found_by_its_partuuid)
@@ -239,6 +253,7 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, much_is_read_and_written);
     tcase_add_test(tcase, errors_have_their_numbers);
     tcase_add_test(tcase, outside_of_the_disk_nothing_is_asked_for);
+    tcase_add_test(tcase, another_medium_is_not_written);
     tcase_add_test(tcase, a_partition_is_found_by_its_partuuid);
     return suite;
 }
