@@ -128,12 +128,42 @@ static void *interface_of(EfiBootServices *services, EfiHandle handle, const Efi
     return interface;
 }
 
+/* The size in bytes is computed with everywhere. */
 static bool is_whole_disk(const EfiBlockIo *io)
 {
     return io && io->media->is_present && !io->media->is_partition &&
-           block_device_has_sectors_of(io->media->block_bytes) && io->media->last_block < INT64_MAX;
+           block_device_has_sectors_of(io->media->block_bytes) &&
+           io->media->last_block < INT64_MAX / io->media->block_bytes;
 }
 
+/* Moves the whole disks to the front; returns their number. */
+static size_t keep_whole_disks(EfiBootServices *services, EfiHandle *handles, size_t n_handles)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < n_handles; i++)
+        if (is_whole_disk(interface_of(services, handles[i], &block_io_guid)))
+            handles[n++] = handles[i];
+    return n;
+}
+
+/* The index of the disk that this path leads to a partition of; n_handles when there is none. */
+static size_t find_disk_of(EfiBootServices *services, const EfiHandle *handles, size_t n_handles,
+        const EfiDevicePath *from)
+{
+    for (size_t i = 0; from && i < n_handles; i++) {
+        const EfiDevicePath *path = interface_of(services, handles[i], &device_path_guid);
+        if (path && device_path_begins_with(from, path))
+            return i;
+    }
+    return n_handles;
+}
+
+static BlockDevice *disk_at(EfiBootServices *services, const EfiHandle *handles, size_t index)
+{
+    return disk_new(services, interface_of(services, handles[index], &block_io_guid), index + 1);
+}
+
+/* The own disk comes before the others get their memory and their places. */
 size_t efi_disks_find(
         EfiBootServices *services, EfiHandle from, BlockDevice *ret_disks[static EFI_DISKS_MAX])
 {
@@ -144,17 +174,13 @@ size_t efi_disks_find(
     if (services->locate_handle_buffer(
                 EFI_LOCATE_BY_PROTOCOL, &block_io_guid, NULL, &n_handles, &handles) != EFI_SUCCESS)
         return n_disks;
+    n_handles = keep_whole_disks(services, handles, n_handles);
+    size_t own = find_disk_of(services, handles, n_handles, from_path);
+    if (own < n_handles)
+        ret_disks[0] = disk_at(services, handles, own);
     for (size_t i = 0; i < n_handles && n_disks < EFI_DISKS_MAX; i++) {
-        EfiBlockIo *io = interface_of(services, handles[i], &block_io_guid);
-        const EfiDevicePath *path = interface_of(services, handles[i], &device_path_guid);
-        if (!is_whole_disk(io))
-            continue;
-        BlockDevice *disk = disk_new(services, io, i);
-        if (!disk)
-            continue;
-        if (!ret_disks[0] && path && from_path && device_path_begins_with(from_path, path))
-            ret_disks[0] = disk;
-        else
+        BlockDevice *disk = i != own ? disk_at(services, handles, i) : NULL;
+        if (disk)
             ret_disks[n_disks++] = disk;
     }
     services->free_pool(handles);

@@ -8,8 +8,9 @@
 
 #define EFI_DISKS_MAX 64
 
-/* Finds the whole disks, partitions left out, new ones of the caller. ret_disks[0] is the one that
- * the partition `from` is on, or NULL when there is none such. */
+/* Finds the whole disks, partitions left out, new ones of the caller, named "disk 1" and so on as
+ * the firmware lists them. ret_disks[0] is the one that the partition `from` is on, or NULL when
+ * there is none such; behind it are as many of the others as there is room and memory for. */
 size_t efi_disks_find(
         EfiBootServices *services, EfiHandle from, BlockDevice *ret_disks[static EFI_DISKS_MAX]);
 

@@ -84,6 +84,24 @@ START_TEST(the_own_disk_is_the_first)
 }
 END_TEST
 
+START_TEST(the_own_disk_is_found_behind_many)
+{
+    static FakeBlockIo others[100];
+    for (uint8_t i = 0; i < ELEMENTS(others); i++) {
+        fake_block_io_init(&others[i], content, 4096, 100);
+        fake_efi_add(keep(path_of_disk((uint8_t)(100 + i))), &others[i]);
+    }
+    fake_efi_add(keep(path_of_disk(1)), &io);
+    EfiHandle esp = fake_efi_add(keep(path_of_partition(1, 0x42)), NULL);
+    find(esp);
+    ck_assert_uint_eq(n_disks, EFI_DISKS_MAX);
+    ck_assert_ptr_nonnull(disks[0]);
+    ck_assert_uint_eq(disks[0]->sector_bytes, BLOCK_BYTES);
+    for (size_t i = 1; i < n_disks; i++)
+        ck_assert_uint_eq(disks[i]->sector_bytes, 4096);
+}
+END_TEST
+
 START_TEST(started_from_no_disk)
 {
     EfiHandle network = fake_efi_add(keep(path_of_partition(9, 0x42)), NULL);
@@ -108,7 +126,7 @@ END_TEST
 
 START_TEST(what_is_no_disk_for_us)
 {
-    FakeBlockIo wrong[5];
+    FakeBlockIo wrong[6];
     for (size_t i = 0; i < ELEMENTS(wrong); i++) {
         fake_block_io_init(&wrong[i], content, BLOCK_BYTES, N_BLOCKS);
         fake_efi_add(keep(path_of_disk((uint8_t)i)), &wrong[i]);
@@ -118,6 +136,7 @@ START_TEST(what_is_no_disk_for_us)
     wrong[2].media.block_bytes = 520;
     wrong[3].media.block_bytes = 8192;
     wrong[4].media.last_block = UINT64_MAX;
+    wrong[5].media.last_block = INT64_MAX / BLOCK_BYTES; /* its bytes cannot be counted */
     find(NULL);
     ck_assert_uint_eq(n_disks, 1);
     ck_assert_ptr_null(disks[0]);
@@ -244,6 +263,7 @@ Suite *unit_suite(void)
     TCase *tcase = unit_case(suite, "efi-disk");
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, the_own_disk_is_the_first);
+    tcase_add_test(tcase, the_own_disk_is_found_behind_many);
     tcase_add_test(tcase, started_from_no_disk);
     tcase_add_test(tcase, a_disk_without_a_path);
     tcase_add_test(tcase, what_is_no_disk_for_us);
