@@ -27,7 +27,7 @@ typedef struct BootFirmware BootFirmware;
 typedef enum {
     LOAD_DONE,
     LOAD_REFUSED,  /* the image is at fault; error says what is wrong with it */
-    LOAD_HINDERED, /* it may be good, but there is no memory; error says so */
+    LOAD_HINDERED, /* it may be good, but there is no memory or no place for it; error says so */
 } LoadResult;
 
 /* All of these block. */

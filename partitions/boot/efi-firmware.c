@@ -137,7 +137,7 @@ static LoadResult load_file(BootFirmware *base, const char *name, ErrorText *err
     snprintf(file, sizeof(file), "\\EFI\\flipside\\%s.efi", name);
     if (!esp) {
         error_say(error, 0, "it has no kernel image, and there is no ESP to look for %s", file);
-        return LOAD_REFUSED;
+        return LOAD_HINDERED;
     }
     _cleanup_free_ EfiDevicePath *path = device_path_with_file(esp, file);
     if (!path) {

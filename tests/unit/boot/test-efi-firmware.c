@@ -138,6 +138,20 @@ START_TEST(a_file_comes_from_the_esp)
 }
 END_TEST
 
+/* The slot is not at fault where the chooser came over the network. */
+START_TEST(a_file_without_an_esp)
+{
+    own_image.device = NULL;
+    begin();
+    ck_assert_int_eq(operations->load_file(&firmware.base, "USR-B", &error), LOAD_HINDERED);
+    ck_assert_str_eq(error.line,
+            "it has no kernel image, and there is no ESP to look for \\EFI\\flipside\\USR-B.efi");
+    ((FakeHandle *)self)->image = NULL;
+    begin();
+    ck_assert_int_eq(operations->load_file(&firmware.base, "USR-B", &error), LOAD_HINDERED);
+}
+END_TEST
+
 /* Section 7.4: then there is an image, which must not be started and would stay in memory. */
 START_TEST(an_image_that_must_not_be_started_is_unloaded)
 {
@@ -195,6 +209,7 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, an_image_comes_from_its_slot);
     tcase_add_test(tcase, an_image_of_a_slot_that_the_firmware_does_not_show);
     tcase_add_test(tcase, a_file_comes_from_the_esp);
+    tcase_add_test(tcase, a_file_without_an_esp);
     tcase_add_test(tcase, an_image_that_must_not_be_started_is_unloaded);
     tcase_add_test(tcase, the_initrd_learns_the_slot);
     tcase_add_test(tcase, the_variable_cannot_be_set);
