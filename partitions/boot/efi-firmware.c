@@ -77,7 +77,7 @@ static const char *status_text(EfiStatus status)
     case EFI_INVALID_PARAMETER:
         return "invalid parameter";
     case EFI_UNSUPPORTED:
-        return "not an image for this machine";
+        return "unsupported";
     case EFI_OUT_OF_RESOURCES:
         return "out of resources";
     case EFI_NOT_FOUND:
@@ -87,9 +87,23 @@ static const char *status_text(EfiStatus status)
     case EFI_ABORTED:
         return "aborted";
     case EFI_SECURITY_VIOLATION:
-        return "not signed by a key that this machine trusts";
+        return "security violation";
     default:
         return "an error";
+    }
+}
+
+/* The same of an image that cannot be loaded, as a person would say it. */
+static const char *refusal_text(EfiStatus status)
+{
+    switch (status) {
+    case EFI_UNSUPPORTED:
+        return "not an image for this machine";
+    case EFI_ACCESS_DENIED: /* section 7.4: the policy prohibits loading it, or starting it */
+    case EFI_SECURITY_VIOLATION:
+        return "not signed by a key that this machine trusts";
+    default:
+        return status_text(status);
     }
 }
 
@@ -115,7 +129,7 @@ static LoadResult load_image(EfiFirmware *firmware, const EfiDevicePath *path, c
     /* Loaded and not to be started, as far as the firmware's policy goes (section 7.4). */
     if (image && (status == EFI_SECURITY_VIOLATION || status == EFI_ACCESS_DENIED))
         services->unload_image(image);
-    error_say(error, 0, "the firmware refuses %s: %s (status %x)", what, status_text(status),
+    error_say(error, 0, "the firmware refuses %s: %s (status %x)", what, refusal_text(status),
             (unsigned)status);
     return status == EFI_OUT_OF_RESOURCES ? LOAD_HINDERED : LOAD_REFUSED;
 }

@@ -152,6 +152,41 @@ START_TEST(a_file_without_an_esp)
 }
 END_TEST
 
+static const struct {
+    EfiStatus status;
+    LoadResult result;
+    const char *text;
+} REFUSALS[] = {
+        {EFI_LOAD_ERROR, LOAD_REFUSED, "load error (status 1)"},
+        {EFI_INVALID_PARAMETER, LOAD_REFUSED, "invalid parameter (status 2)"},
+        {EFI_UNSUPPORTED, LOAD_REFUSED, "not an image for this machine (status 3)"},
+        {EFI_OUT_OF_RESOURCES, LOAD_HINDERED, "out of resources (status 9)"},
+        {EFI_NOT_FOUND, LOAD_REFUSED, "not found (status e)"},
+        {EFI_ACCESS_DENIED, LOAD_REFUSED,
+                "not signed by a key that this machine trusts (status f)"},
+        {EFI_SECURITY_VIOLATION, LOAD_REFUSED,
+                "not signed by a key that this machine trusts (status 1a)"},
+        {EFI_ERROR_BIT | 7, LOAD_REFUSED, "an error (status 7)"},
+};
+
+START_TEST(images_that_the_firmware_refuses)
+{
+    char expected[512];
+    fake_efi.load_status = REFUSALS[_i].status;
+    ck_assert_int_eq(
+            operations->load(&firmware.base, &slot, "image", 5, &error), REFUSALS[_i].result);
+    snprintf(expected, sizeof(expected), "the firmware refuses its kernel image: %s",
+            REFUSALS[_i].text);
+    ck_assert_str_eq(error.line, expected);
+    ck_assert_int_eq(operations->load_file(&firmware.base, "USR-B", &error), REFUSALS[_i].result);
+    snprintf(expected, sizeof(expected),
+            "the firmware refuses \\EFI\\flipside\\USR-B.efi, which it has instead of a kernel image "
+            "of its own: %s",
+            REFUSALS[_i].text);
+    ck_assert_str_eq(error.line, expected);
+}
+END_TEST
+
 /* Section 7.4: then there is an image, which must not be started and would stay in memory. */
 START_TEST(an_image_that_must_not_be_started_is_unloaded)
 {
@@ -197,6 +232,16 @@ START_TEST(an_image_that_comes_back_without_an_error)
 }
 END_TEST
 
+/* What the words mean for an image that cannot be loaded they do not mean for one that ran. */
+START_TEST(an_image_that_comes_back_unsupported)
+{
+    ck_assert_int_eq(operations->load(&firmware.base, &slot, "image", 5, &error), LOAD_DONE);
+    fake_efi.start_status = EFI_UNSUPPORTED;
+    operations->start(&firmware.base, &error);
+    ck_assert_str_eq(error.line, "unsupported (status 3)");
+}
+END_TEST
+
 Suite *unit_suite(void)
 {
     Suite *suite = suite_create("efi-firmware");
@@ -210,9 +255,11 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, an_image_of_a_slot_that_the_firmware_does_not_show);
     tcase_add_test(tcase, a_file_comes_from_the_esp);
     tcase_add_test(tcase, a_file_without_an_esp);
+    tcase_add_loop_test(tcase, images_that_the_firmware_refuses, 0, (int)ELEMENTS(REFUSALS));
     tcase_add_test(tcase, an_image_that_must_not_be_started_is_unloaded);
     tcase_add_test(tcase, the_initrd_learns_the_slot);
     tcase_add_test(tcase, the_variable_cannot_be_set);
     tcase_add_test(tcase, an_image_that_comes_back_without_an_error);
+    tcase_add_test(tcase, an_image_that_comes_back_unsupported);
     return suite;
 }
