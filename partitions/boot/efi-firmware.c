@@ -162,13 +162,23 @@ static LoadResult load_file(BootFirmware *base, const char *name, ErrorText *err
     return load_image(firmware, path, NULL, 0, what, error);
 }
 
-static int announce(BootFirmware *firmware, const char *partuuid)
+/* Section 8.2: n_bytes 0 deletes it, whatever its attributes are. */
+static EfiStatus set_slot_variable(
+        const EfiFirmware *firmware, uint32_t attributes, const void *data, size_t n_bytes)
 {
+    return firmware->system->runtime_services->set_variable(
+            variable_name, &variable_vendor, attributes, n_bytes, data);
+}
+
+static int announce(BootFirmware *base, const char *partuuid)
+{
+    const EfiFirmware *firmware = upcast(base);
     EfiChar text[PARTUUID_CHARS];
     to_wide(partuuid, text, ELEMENTS(text));
-    EfiStatus status = upcast(firmware)->system->runtime_services->set_variable(variable_name,
-            &variable_vendor, EFI_VARIABLE_BOOTSERVICE_ACCESS | EFI_VARIABLE_RUNTIME_ACCESS,
-            sizeof(text), text);
+    /* One with other attributes, which somebody made to last, would stay as it is. */
+    set_slot_variable(firmware, 0, NULL, 0);
+    EfiStatus status = set_slot_variable(firmware,
+            EFI_VARIABLE_BOOTSERVICE_ACCESS | EFI_VARIABLE_RUNTIME_ACCESS, text, sizeof(text));
     return status == EFI_SUCCESS ? 0 : -EIO;
 }
 
@@ -177,6 +187,7 @@ static void start(BootFirmware *base, ErrorText *error)
     EfiFirmware *firmware = upcast(base);
     EfiStatus status = firmware->system->boot_services->start_image(firmware->loaded, NULL, NULL);
     firmware->loaded = NULL;
+    set_slot_variable(firmware, 0, NULL, 0); /* nobody runs from that slot */
     error_say(error, 0, "%s (status %x)", status_text(status), (unsigned)status);
 }
 

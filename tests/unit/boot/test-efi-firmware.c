@@ -215,6 +215,17 @@ START_TEST(the_initrd_learns_the_slot)
 }
 END_TEST
 
+/* Left behind by somebody, for good: it would name the wrong slot at each start. */
+START_TEST(a_variable_of_that_name_is_replaced)
+{
+    fake_efi.n_variable_bytes = 2;
+    fake_efi.variable_attributes = 1 | 2 | 4;
+    ck_assert_int_eq(operations->announce(&firmware.base, UUID), 0);
+    ck_assert_str_eq(fake_efi.variable, BOOT_REQUEST_VARIABLE ": " UUID);
+    ck_assert_uint_eq(fake_efi.variable_attributes, 2 | 4);
+}
+END_TEST
+
 START_TEST(the_variable_cannot_be_set)
 {
     fake_efi.variable_status = EFI_OUT_OF_RESOURCES;
@@ -223,6 +234,19 @@ START_TEST(the_variable_cannot_be_set)
 END_TEST
 
 /* Starting. */
+
+/* What the firmware starts next was not started from this slot. */
+START_TEST(nothing_is_left_of_an_image_that_comes_back)
+{
+    ck_assert_int_eq(operations->load(&firmware.base, &slot, "image", 5, &error), LOAD_DONE);
+    ck_assert_int_eq(operations->announce(&firmware.base, UUID), 0);
+    fake_efi.start_status = EFI_ABORTED;
+    operations->start(&firmware.base, &error);
+    ck_assert_str_eq(error.line, "aborted (status 15)");
+    ck_assert_str_eq(fake_efi.variable, "");
+    ck_assert_ptr_null(firmware.loaded);
+}
+END_TEST
 
 START_TEST(an_image_that_comes_back_without_an_error)
 {
@@ -258,7 +282,9 @@ Suite *unit_suite(void)
     tcase_add_loop_test(tcase, images_that_the_firmware_refuses, 0, (int)ELEMENTS(REFUSALS));
     tcase_add_test(tcase, an_image_that_must_not_be_started_is_unloaded);
     tcase_add_test(tcase, the_initrd_learns_the_slot);
+    tcase_add_test(tcase, a_variable_of_that_name_is_replaced);
     tcase_add_test(tcase, the_variable_cannot_be_set);
+    tcase_add_test(tcase, nothing_is_left_of_an_image_that_comes_back);
     tcase_add_test(tcase, an_image_that_comes_back_without_an_error);
     tcase_add_test(tcase, an_image_that_comes_back_unsupported);
     return suite;
