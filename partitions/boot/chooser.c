@@ -264,6 +264,7 @@ static void start(const Chooser *chooser, const Slot *slot, const SlotTrailer *t
         say(firmware, "%s is started: %s %s", slot->label, trailer->product, trailer->version);
     else
         say(firmware, "%s is started: \\EFI\\flipside\\%s.efi", slot->label, slot->label);
+    firmware->operations->arm_watchdog(firmware);
     firmware->operations->start(firmware, &error);
     say(firmware, "%s came back: %s", slot->label, error.line);
 }
@@ -274,6 +275,7 @@ static void try_slot(Chooser *chooser, size_t index)
     SlotTrailer trailer = {0};
     ErrorText error = {0};
     say_chosen(chooser, slot);
+    chooser->firmware->operations->arm_watchdog(chooser->firmware);
     if (!spend(chooser, index))
         return;
     switch (load(chooser, slot, &trailer, &error)) {

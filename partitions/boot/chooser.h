@@ -14,6 +14,8 @@
  * - A slot whose image is missing, cut, altered, not signed or of another machine loses priority,
  *   tries and success at once, unless no other could boot: then it keeps what it has, as the fault
  *   may be one of the moment, and another start costs nobody anything.
+ * - What hangs is reset by the firmware's watchdog, which begins anew for each slot that is tried
+ *   and once more when its image is started.
  * - On a disk that cannot be written no try can be spent, and a slot with tries would be started
  *   for ever. So only a successful slot is started from then on. */
 
@@ -37,6 +39,9 @@ typedef struct {
     /* Memory that begins on a page; NULL when there is none. */
     void *(*allocate)(BootFirmware *firmware, size_t n_bytes);
     void (*release)(BootFirmware *firmware, void *memory, size_t n_bytes);
+    /* Lets the machine reset itself unless it is armed anew, or an operating system has taken over,
+     * within some minutes. */
+    void (*arm_watchdog)(BootFirmware *firmware);
     /* Takes a kernel image that was read from a slot (data borrowed), or the ESP's file
      * \EFI\flipside\NAME.efi. One image is loaded at a time. */
     LoadResult (*load)(BootFirmware *firmware, const Slot *slot, const void *data, size_t n_bytes,

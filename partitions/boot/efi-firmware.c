@@ -10,6 +10,9 @@
 
 #define LINE_CHARS 1024
 #define FILE_BYTES 256
+/* Section 7.5: what the firmware itself gives to what it starts, and a code that is not its own. */
+#define WATCHDOG_SECONDS 300
+#define WATCHDOG_CODE 0x10000
 #define PARTUUID_CHARS (GUID_TEXT_CHARS + 1) /* with the NUL that ends the variable */
 
 static const EfiGuid loaded_image_guid = EFI_LOADED_IMAGE_GUID;
@@ -65,6 +68,17 @@ static void *allocate(BootFirmware *firmware, size_t n_bytes)
 static void release(BootFirmware *firmware, void *memory, size_t n_bytes)
 {
     upcast(firmware)->system->boot_services->free_pages((uint64_t)memory, pages_of(n_bytes));
+}
+
+/* Where there is none, there is none. */
+static void set_watchdog(const EfiFirmware *firmware, size_t n_seconds)
+{
+    firmware->system->boot_services->set_watchdog_timer(n_seconds, WATCHDOG_CODE, 0, NULL);
+}
+
+static void arm_watchdog(BootFirmware *firmware)
+{
+    set_watchdog(upcast(firmware), WATCHDOG_SECONDS);
 }
 
 static const char *status_text(EfiStatus status)
@@ -195,6 +209,7 @@ static const BootFirmwareOperations operations = {
         .say = say,
         .allocate = allocate,
         .release = release,
+        .arm_watchdog = arm_watchdog,
         .load = load,
         .load_file = load_file,
         .announce = announce,
@@ -208,4 +223,9 @@ void efi_firmware_begin(EfiSystemTable *system, EfiHandle self, EfiFirmware *ret
     if (system->boot_services->handle_protocol(self, &loaded_image_guid, &loaded_image) ==
             EFI_SUCCESS)
         ret_firmware->esp = ((EfiLoadedImage *)loaded_image)->device;
+}
+
+void efi_firmware_end(EfiFirmware *firmware)
+{
+    set_watchdog(firmware, 0);
 }

@@ -16,3 +16,6 @@ typedef struct {
 
 /* Sets *ret_firmware up; system and self are borrowed. */
 void efi_firmware_begin(EfiSystemTable *system, EfiHandle self, EfiFirmware *ret_firmware);
+
+/* Before the machine goes back to the firmware: nothing is left to be watched. */
+void efi_firmware_end(EfiFirmware *firmware);

@@ -18,6 +18,7 @@ EfiStatus efi_main(EfiHandle self, EfiSystemTable *system)
     efi_firmware_begin(system, self, &firmware);
     size_t n_disks = efi_disks_find(system->boot_services, firmware.esp, disks);
     chooser_run(&firmware.base, disks, n_disks);
+    efi_firmware_end(&firmware);
     for (size_t i = 0; i < n_disks; i++)
         block_device_freep(&disks[i]);
     return EFI_NOT_FOUND; /* the firmware goes on with its next entry */

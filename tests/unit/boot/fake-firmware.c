@@ -100,6 +100,18 @@ static void fake_release(BootFirmware *firmware, void *memory, size_t n_bytes)
     free(memory);
 }
 
+static void fake_arm_watchdog(BootFirmware *firmware)
+{
+    upcast(firmware)->is_watched = true;
+}
+
+/* A machine that hangs in what follows resets itself; and each such thing has all of the time. */
+static void check_watchdog(FakeFirmware *fake)
+{
+    ck_assert(fake->is_watched);
+    fake->is_watched = false;
+}
+
 /* What the firmware says to an image. */
 static LoadResult judge(FakeFirmware *fake, const char *label, ErrorText *error)
 {
@@ -130,6 +142,7 @@ static LoadResult fake_load(BootFirmware *firmware, const Slot *slot, const void
 {
     FakeFirmware *fake = upcast(firmware);
     check_flushed(fake);
+    check_watchdog(fake);
     note(fake, "load: %s, %zu bytes; %s\n", (const char *)data, n_bytes, state(fake));
     return judge(fake, slot->label, error);
 }
@@ -138,6 +151,7 @@ static LoadResult fake_load_file(BootFirmware *firmware, const char *name, Error
 {
     FakeFirmware *fake = upcast(firmware);
     check_flushed(fake);
+    check_watchdog(fake);
     note(fake, "load file: %s; %s\n", name, state(fake));
     return judge(fake, name, error);
 }
@@ -154,6 +168,7 @@ static int fake_announce(BootFirmware *firmware, const char *partuuid)
 static void fake_start(BootFirmware *firmware, ErrorText *error)
 {
     FakeFirmware *fake = upcast(firmware);
+    check_watchdog(fake);
     note(fake, "start: %s; %s\n", fake->loaded, state(fake));
     ck_assert_uint_eq(fake->n_allocated, 0);
     error_say(error, 0, "aborted");
@@ -167,6 +182,7 @@ static const BootFirmwareOperations OPERATIONS = {
         .say = fake_say,
         .allocate = fake_allocate,
         .release = fake_release,
+        .arm_watchdog = fake_arm_watchdog,
         .load = fake_load,
         .load_file = fake_load_file,
         .announce = fake_announce,

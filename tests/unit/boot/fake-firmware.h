@@ -37,6 +37,7 @@ typedef struct {
 
     char loaded[SLOT_LABEL_BYTES];
     size_t n_allocated; /* and not released */
+    bool is_watched;    /* since the last thing that takes its time */
     bool is_over;       /* something was started that runs on: nothing is written down any more */
 } FakeFirmware;
 

@@ -100,6 +100,24 @@ START_TEST(memory_begins_on_a_page)
 }
 END_TEST
 
+/* Watching. */
+
+START_TEST(a_hanging_machine_resets_itself)
+{
+    operations->arm_watchdog(&firmware.base);
+    ck_assert_uint_eq(fake_efi.watchdog_seconds, 300);
+}
+END_TEST
+
+/* Or the machine would reset itself in the firmware's menu. */
+START_TEST(the_firmware_gets_the_machine_back_unwatched)
+{
+    operations->arm_watchdog(&firmware.base);
+    efi_firmware_end(&firmware);
+    ck_assert_uint_eq(fake_efi.watchdog_seconds, 0);
+}
+END_TEST
+
 /* Loading. */
 
 START_TEST(an_image_comes_from_its_slot)
@@ -275,6 +293,8 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, a_line_that_is_too_long_is_cut);
     tcase_add_test(tcase, a_machine_without_a_console);
     tcase_add_test(tcase, memory_begins_on_a_page);
+    tcase_add_test(tcase, a_hanging_machine_resets_itself);
+    tcase_add_test(tcase, the_firmware_gets_the_machine_back_unwatched);
     tcase_add_test(tcase, an_image_comes_from_its_slot);
     tcase_add_test(tcase, an_image_of_a_slot_that_the_firmware_does_not_show);
     tcase_add_test(tcase, a_file_comes_from_the_esp);
