@@ -5,13 +5,12 @@ that shares nothing with ours. A file is named for what it is or for the rule th
 import struct
 import sys
 import uuid
-import zlib
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1]
 CORPUS = TESTS / "fuzz/corpus"
 sys.path += [str(TESTS / "integration"), str(TESTS / "vm")]
-from gpt_image import ENTRY, HEADER, attributes  # noqa: E402
+from gpt_image import ENTRY, attributes, make_header  # noqa: E402
 from slot_image import BLOCK, MAGIC, TRAILER, hash_tree, padded, slot_image, trailer  # noqa: E402
 
 SLOT_TYPE = uuid.UUID("5dfbf5f4-2848-4bac-aa5e-0d9a20b745a6")
@@ -111,7 +110,7 @@ class Disk:
         slots = slots or [slot(), slot()]
         self.sector = sector
         n_table = max(1, N_ENTRIES * ENTRY.size // sector)
-        first = at = 2 + n_table
+        self.first = at = 2 + n_table
         entries = b""
         self.slot_at = []
         for number, content in enumerate(slots):
@@ -122,7 +121,7 @@ class Disk:
             at += n
         self.entries = entries.ljust(N_ENTRIES * ENTRY.size, b"\0")
         self.last = gap + at + n_table
-        self.fields = {"first": first, "last": gap + at - 1, "n": N_ENTRIES, "size": ENTRY.size}
+        self.last_usable = gap + at - 1
         self.places = {PRIMARY: (1, 2), BACKUP: (self.last, self.last - n_table)}
         self.data = bytearray((at + n_table + 1) * sector)
         self.gap = gap
@@ -140,12 +139,8 @@ class Disk:
         entries = entries or self.entries
         (own, table), other = self.places[copy], self.places[
             BACKUP if copy == PRIMARY else PRIMARY][0]
-        field = {**self.fields, "own": own, "other": other, "table": table, **changed}
-        header = bytearray(HEADER.pack(
-            b"EFI PART", 0x10000, field.get("header", HEADER.size), 0, 0, field["own"],
-            field["other"], field["first"], field["last"], b"\x77" * 16, field["table"], field["n"],
-            field["size"], zlib.crc32(entries)))
-        struct.pack_into("<I", header, 16, zlib.crc32(bytes(header)))
+        header = make_header(entries, **{"own": own, "other": other, "table": table,
+                                         "first": self.first, "last": self.last_usable, **changed})
         self.data[self.at(own):self.at(own) + len(header)] = header
         self.data[self.at(table):self.at(table) + len(entries)] = entries
         return self
@@ -213,15 +208,15 @@ def make_disks():
     put_disk("huge", Disk(gap=GAP), answers=[COMES_BACK])
     last = Disk(gap=GAP)
     at = ENTRY.size + 40
-    last.entries = (last.entries[:at] + struct.pack("<Q", last.fields["last"]) +
+    last.entries = (last.entries[:at] + struct.pack("<Q", last.last_usable) +
                     last.entries[at + 8:])
     put_disk("huge-slot", last.put_copy(PRIMARY).put_copy(BACKUP), answers=[COMES_BACK])
     for name, changed in (("no-room-for-the-backup", {"last": Disk().last - 1}),
-                          ("count-of-4-gib", {"n": 2 ** 32 - 1}), ("count-none", {"n": 0}),
-                          ("entry-size-none", {"size": 0}), ("entry-size-of-2-gib", {"size": 2 ** 31}),
+                          ("count-of-4-gib", {"n_entries": 2 ** 32 - 1}), ("count-none", {"n_entries": 0}),
+                          ("entry-size-none", {"entry_size": 0}), ("entry-size-of-2-gib", {"entry_size": 2 ** 31}),
                           ("entries-outside", {"table": 2 ** 40}), ("usable-backwards", {"first": 60}),
                           ("other-copy-outside", {"other": 2 ** 40}),
-                          ("header-of-512", {"header": 512})):
+                          ("header-of-512", {"header_size": 512})):
         put_disk(name, Disk().put_copy(PRIMARY, **changed).put_copy(BACKUP, **changed),
                  mode=SEAL_TABLE)
 

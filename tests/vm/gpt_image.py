@@ -15,8 +15,25 @@ def attributes(priority=0, tries=0, successful=False, starts=0):
     return priority << 48 | tries << 52 | int(successful) << 56 | starts << 57
 
 
-def write_table(path, parts, sector=512):
-    """parts: (label, type, PARTUUID, n_bytes, attributes). Returns label -> first byte."""
+def make_header(entries, **fields):
+    """The bytes of a header whose checksums hold. fields: own, other, table, first, last (sectors);
+    what does not follow from the entries may be said otherwise: signature, revision, header_size,
+    n_entries, entry_size, entries_crc."""
+    field = {"signature": b"EFI PART", "revision": 0x10000, "header_size": HEADER.size,
+             "n_entries": len(entries) // ENTRY.size, "entry_size": ENTRY.size,
+             "entries_crc": zlib.crc32(entries), **fields}
+    header = bytearray(HEADER.pack(
+        field["signature"], field["revision"], field["header_size"], 0, 0, field["own"],
+        field["other"], field["first"], field["last"], b"\x77" * 16, field["table"],
+        field["n_entries"], field["entry_size"], field["entries_crc"]))
+    sealed = bytes(header).ljust(min(field["header_size"], 4096), b"\0")[:field["header_size"]]
+    struct.pack_into("<I", header, 16, zlib.crc32(sealed))
+    return bytes(header)
+
+
+def write_table(path, parts, sector=512, primary=None, backup=None):
+    """parts: (label, type, PARTUUID, n_bytes, attributes). primary and backup: what is to be wrong
+    in the copy's header. Returns label -> first byte."""
     n_table = N_ENTRIES * ENTRY.size // sector
     starts, entries, at = {}, b"", 1 << 20
     for label, kind, unique, n_bytes, bits in parts:
@@ -24,7 +41,6 @@ def write_table(path, parts, sector=512):
         entries += ENTRY.pack(uuid.UUID(kind).bytes_le, uuid.UUID(unique).bytes_le, at // sector,
                               (at + n_bytes) // sector - 1, bits, label.encode("utf-16-le"))
         at += n_bytes
-    disk_guid = uuid.uuid4().bytes
     entries = entries.ljust(N_ENTRIES * ENTRY.size, b"\0")
     last = at // sector + n_table + 1
     with open(path, "wb") as disk:
@@ -33,14 +49,11 @@ def write_table(path, parts, sector=512):
         disk.write(struct.pack("<8B2I", 0, 0, 2, 0, 0xee, 255, 255, 255, 1, last))
         disk.seek(510)
         disk.write(b"\x55\xaa")
-        for own, other, table in ((1, last, 2), (last, 1, last - n_table)):
-            header = bytearray(HEADER.pack(
-                b"EFI PART", 0x10000, HEADER.size, 0, 0, own, other, 2 + n_table,
-                last - n_table - 1, disk_guid, table, N_ENTRIES, ENTRY.size,
-                zlib.crc32(entries)))
-            struct.pack_into("<I", header, 16, zlib.crc32(bytes(header)))
+        for own, other, table, wrong in ((1, last, 2, primary), (last, 1, last - n_table, backup)):
             disk.seek(own * sector)
-            disk.write(header)
+            disk.write(make_header(entries, **{
+                "own": own, "other": other, "table": table, "first": 2 + n_table,
+                "last": last - n_table - 1, **(wrong or {})}))
             disk.seek(table * sector)
             disk.write(entries)
     return starts
