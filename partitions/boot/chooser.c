@@ -40,12 +40,12 @@ static int open_disk(BlockDevice **device, SlotDisk **ret_disk, ErrorText *error
     return r;
 }
 
-/* Looks for the one disk that has slots, when the first has none. */
-static int search_disks(
+/* The one of the disks that has slots. */
+static int pick_disk(
         BootFirmware *firmware, BlockDevice **disks, size_t n_disks, SlotDisk **ret_disk)
 {
     _cleanup_(slot_disk_freep) SlotDisk *found = NULL;
-    for (size_t i = 1; i < n_disks; i++) {
+    for (size_t i = 0; i < n_disks; i++) {
         SlotDisk *disk;
         ErrorText error;
         int r = open_disk(&disks[i], &disk, &error);
@@ -69,17 +69,26 @@ static int search_disks(
     return 0;
 }
 
-static int find_disk(
-        BootFirmware *firmware, BlockDevice **disks, size_t n_disks, SlotDisk **ret_disk)
+static int search_others(BootFirmware *firmware, SlotDisk **ret_disk)
+{
+    BlockDevice *disks[BOOT_DISKS_MAX];
+    size_t n_disks = firmware->operations->find_others(firmware, disks);
+    int r = pick_disk(firmware, disks, n_disks, ret_disk);
+    for (size_t i = 0; i < n_disks; i++)
+        block_device_freep(&disks[i]);
+    return r;
+}
+
+static int find_disk(BootFirmware *firmware, BlockDevice **own, SlotDisk **ret_disk)
 {
     ErrorText error = {"the disk that this was started from is not known"};
-    int r = n_disks > 0 && disks[0] ? open_disk(&disks[0], ret_disk, &error) : -ENXIO;
+    int r = *own ? open_disk(own, ret_disk, &error) : -ENXIO;
     if (r != -ENXIO && r != -ENOMEDIUM) {
         if (r < 0)
             say(firmware, "%s", error.line);
         return r;
     }
-    r = search_disks(firmware, disks, n_disks, ret_disk);
+    r = search_others(firmware, ret_disk);
     if (r == -ENXIO)
         say(firmware, "%s; and no other disk has slots", error.line);
     return r;
@@ -291,10 +300,10 @@ static void try_slot(Chooser *chooser, size_t index)
     }
 }
 
-void chooser_run(BootFirmware *firmware, BlockDevice **disks, size_t n_disks)
+void chooser_run(BootFirmware *firmware, BlockDevice **own)
 {
     _cleanup_(slot_disk_freep) SlotDisk *disk = NULL;
-    if (find_disk(firmware, disks, n_disks, &disk) < 0)
+    if (find_disk(firmware, own, &disk) < 0)
         return;
     Chooser chooser = {.firmware = firmware, .disk = disk};
     chooser.slots = slot_disk_slots(disk, &chooser.n_slots);

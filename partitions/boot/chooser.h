@@ -24,6 +24,8 @@
 #include "common/error-text.h"
 #include "partitions/slot-disk.h"
 
+#define BOOT_DISKS_MAX 64
+
 typedef struct BootFirmware BootFirmware;
 
 typedef enum {
@@ -36,6 +38,10 @@ typedef enum {
 typedef struct {
     /* Shows a line (without its end; cleaned) on the console. */
     void (*say)(BootFirmware *firmware, const char *line);
+    /* Finds the disks beside the one that the chooser came from, which the firmware may never have
+     * looked for, so that it takes its time: as many as there is room and memory for, new ones of
+     * the caller. Returns their number. */
+    size_t (*find_others)(BootFirmware *firmware, BlockDevice *ret_disks[static BOOT_DISKS_MAX]);
     /* Memory that begins on a page; NULL when there is none. */
     void *(*allocate)(BootFirmware *firmware, size_t n_bytes);
     void (*release)(BootFirmware *firmware, void *memory, size_t n_bytes);
@@ -59,7 +65,7 @@ struct BootFirmware {
 };
 
 /* Starts a slot of one of the disks, and returns only when none is left that could be started,
- * which it has said. disks[0] is the one that the chooser itself came from, or NULL; the others
- * count where that one has no slots, and then only one of them may have any. The disk that was
- * used is freed and NULL afterwards; the others stay the caller's. */
-void chooser_run(BootFirmware *firmware, BlockDevice **disks, size_t n_disks);
+ * which it has said. *own is the disk that the chooser itself came from, or NULL; others count
+ * where it has no slots, and then only one of them may have any. When it was used, *own is freed
+ * and NULL afterwards; else it stays the caller's. */
+void chooser_run(BootFirmware *firmware, BlockDevice **own);

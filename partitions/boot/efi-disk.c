@@ -93,6 +93,7 @@ static const BlockDeviceOperations disk_operations = {
         .free = disk_free,
 };
 
+/* number: among the whole disks, or 0 for the chooser's own. */
 static BlockDevice *disk_new(EfiBootServices *services, EfiBlockIo *io, size_t number)
 {
     const EfiBlockMedia *media = io->media;
@@ -109,7 +110,10 @@ static BlockDevice *disk_new(EfiBootServices *services, EfiBlockIo *io, size_t n
     disk->io = io;
     disk->media_id = media->id;
     disk->buffer = (uint8_t *)address;
-    snprintf(disk->name, sizeof(disk->name), "disk %zu", number);
+    if (number == 0)
+        snprintf(disk->name, sizeof(disk->name), "the boot disk");
+    else
+        snprintf(disk->name, sizeof(disk->name), "disk %zu", number);
     disk->base = (BlockDevice){
             .operations = &disk_operations,
             .name = disk->name,
@@ -136,50 +140,68 @@ static bool is_whole_disk(const EfiBlockIo *io)
            io->media->last_block < INT64_MAX / io->media->block_bytes;
 }
 
-/* Moves the whole disks to the front; returns their number. */
-static size_t keep_whole_disks(EfiBootServices *services, EfiHandle *handles, size_t n_handles)
+/* All whole disks that the firmware knows by now, in memory of its pool; NULL. */
+static EfiHandle *list_disks(EfiBootServices *services, size_t *ret_n_disks)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < n_handles; i++)
-        if (is_whole_disk(interface_of(services, handles[i], &block_io_guid)))
-            handles[n++] = handles[i];
-    return n;
-}
-
-/* The index of the disk that this path leads to a partition of; n_handles when there is none. */
-static size_t find_disk_of(EfiBootServices *services, const EfiHandle *handles, size_t n_handles,
-        const EfiDevicePath *from)
-{
-    for (size_t i = 0; from && i < n_handles; i++) {
-        const EfiDevicePath *path = interface_of(services, handles[i], &device_path_guid);
-        if (path && device_path_begins_with(from, path))
-            return i;
-    }
-    return n_handles;
-}
-
-static BlockDevice *disk_at(EfiBootServices *services, const EfiHandle *handles, size_t index)
-{
-    return disk_new(services, interface_of(services, handles[index], &block_io_guid), index + 1);
-}
-
-/* The own disk comes before the others get their memory and their places. */
-size_t efi_disks_find(
-        EfiBootServices *services, EfiHandle from, BlockDevice *ret_disks[static EFI_DISKS_MAX])
-{
-    const EfiDevicePath *from_path = from ? interface_of(services, from, &device_path_guid) : NULL;
     EfiHandle *handles;
-    size_t n_handles, n_disks = 1;
-    ret_disks[0] = NULL;
+    size_t n_handles, n_disks = 0;
     if (services->locate_handle_buffer(
                 EFI_LOCATE_BY_PROTOCOL, &block_io_guid, NULL, &n_handles, &handles) != EFI_SUCCESS)
-        return n_disks;
-    n_handles = keep_whole_disks(services, handles, n_handles);
-    size_t own = find_disk_of(services, handles, n_handles, from_path);
-    if (own < n_handles)
-        ret_disks[0] = disk_at(services, handles, own);
-    for (size_t i = 0; i < n_handles && n_disks < EFI_DISKS_MAX; i++) {
-        BlockDevice *disk = i != own ? disk_at(services, handles, i) : NULL;
+        return NULL;
+    for (size_t i = 0; i < n_handles; i++)
+        if (is_whole_disk(interface_of(services, handles[i], &block_io_guid)))
+            handles[n_disks++] = handles[i];
+    *ret_n_disks = n_disks;
+    return handles;
+}
+
+static bool is_on_disk(EfiBootServices *services, EfiHandle partition, EfiHandle disk)
+{
+    const EfiDevicePath *path =
+            partition ? interface_of(services, partition, &device_path_guid) : NULL;
+    const EfiDevicePath *disk_path = interface_of(services, disk, &device_path_guid);
+    return path && disk_path && device_path_begins_with(path, disk_path);
+}
+
+BlockDevice *efi_disk_of(EfiBootServices *services, EfiHandle partition)
+{
+    size_t n_disks;
+    BlockDevice *disk = NULL;
+    EfiHandle *handles = list_disks(services, &n_disks);
+    if (!handles)
+        return NULL;
+    for (size_t i = 0; i < n_disks && !disk; i++)
+        if (is_on_disk(services, partition, handles[i]))
+            disk = disk_new(services, interface_of(services, handles[i], &block_io_guid), 0);
+    services->free_pool(handles);
+    return disk;
+}
+
+/* Firmware in a hurry has drivers for what it boots from alone. */
+static void connect_all(EfiBootServices *services)
+{
+    EfiHandle *handles;
+    size_t n_handles;
+    if (services->locate_handle_buffer(EFI_LOCATE_ALL, NULL, NULL, &n_handles, &handles) !=
+            EFI_SUCCESS)
+        return;
+    for (size_t i = 0; i < n_handles; i++)
+        services->connect_controller(handles[i], NULL, NULL, true);
+    services->free_pool(handles);
+}
+
+size_t efi_disks_find_others(
+        EfiBootServices *services, EfiHandle partition, BlockDevice **ret_disks, size_t n_max)
+{
+    size_t n_handles, n_disks = 0;
+    connect_all(services);
+    EfiHandle *handles = list_disks(services, &n_handles);
+    if (!handles)
+        return 0;
+    for (size_t i = 0; i < n_handles && n_disks < n_max; i++) {
+        BlockDevice *disk = NULL;
+        if (!is_on_disk(services, partition, handles[i]))
+            disk = disk_new(services, interface_of(services, handles[i], &block_io_guid), i + 1);
         if (disk)
             ret_disks[n_disks++] = disk;
     }

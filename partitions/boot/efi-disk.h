@@ -6,13 +6,15 @@
 #include "partitions/block-device.h"
 #include "partitions/boot/uefi.h"
 
-#define EFI_DISKS_MAX 64
+/* The disk that the partition is on, a new one of the caller, named "the boot disk"; NULL when there
+ * is none such, or no memory. */
+BlockDevice *efi_disk_of(EfiBootServices *services, EfiHandle partition);
 
-/* Finds the whole disks, partitions left out, new ones of the caller, named "disk 1" and so on as
- * the firmware lists them. ret_disks[0] is the one that the partition `from` is on, or NULL when
- * there is none such; behind it are as many of the others as there is room and memory for. */
-size_t efi_disks_find(
-        EfiBootServices *services, EfiHandle from, BlockDevice *ret_disks[static EFI_DISKS_MAX]);
+/* Has the firmware look at all of its hardware, and finds the whole disks but for the one that the
+ * partition is on: new ones of the caller, named "disk 1" and so on as the firmware lists them, as
+ * many as there is memory for and no more than n_max. Returns their number. */
+size_t efi_disks_find_others(
+        EfiBootServices *services, EfiHandle partition, BlockDevice **ret_disks, size_t n_max);
 
 /* The handle of the partition with this PARTUUID, as it lies on the disk; NULL. */
 EfiHandle efi_partition_find(EfiBootServices *services, const uint8_t unique[static 16]);

@@ -50,6 +50,13 @@ static void say(BootFirmware *firmware, const char *line)
     console->output_string(console, wide);
 }
 
+static size_t find_others(BootFirmware *base, BlockDevice *ret_disks[static BOOT_DISKS_MAX])
+{
+    EfiFirmware *firmware = upcast(base);
+    return efi_disks_find_others(
+            firmware->system->boot_services, firmware->esp, ret_disks, BOOT_DISKS_MAX);
+}
+
 static size_t pages_of(size_t n_bytes)
 {
     return n_bytes / EFI_PAGE_BYTES + (n_bytes % EFI_PAGE_BYTES != 0);
@@ -207,6 +214,7 @@ static void start(BootFirmware *base, ErrorText *error)
 
 static const BootFirmwareOperations operations = {
         .say = say,
+        .find_others = find_others,
         .allocate = allocate,
         .release = release,
         .arm_watchdog = arm_watchdog,

@@ -13,13 +13,11 @@ EfiStatus efi_main(EfiHandle self, EfiSystemTable *system);
 EfiStatus efi_main(EfiHandle self, EfiSystemTable *system)
 {
     EfiFirmware firmware;
-    BlockDevice *disks[EFI_DISKS_MAX];
     efi_memory_begin(system->boot_services);
     efi_firmware_begin(system, self, &firmware);
-    size_t n_disks = efi_disks_find(system->boot_services, firmware.esp, disks);
-    chooser_run(&firmware.base, disks, n_disks);
+    BlockDevice *disk = efi_disk_of(system->boot_services, firmware.esp);
+    chooser_run(&firmware.base, &disk);
     efi_firmware_end(&firmware);
-    for (size_t i = 0; i < n_disks; i++)
-        block_device_freep(&disks[i]);
+    block_device_freep(&disk);
     return EFI_NOT_FOUND; /* the firmware goes on with its next entry */
 }

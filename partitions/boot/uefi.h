@@ -105,6 +105,7 @@ struct EfiBlockIo {
 #define EFI_LOADER_DATA 2
 #define EFI_PAGE_BYTES 4096
 /* Section 7.3. */
+#define EFI_LOCATE_ALL 0
 #define EFI_LOCATE_BY_PROTOCOL 2
 
 /* Section 4.4.1: every member in its place. */
@@ -130,7 +131,9 @@ typedef struct {
     void *exit_boot_services, *get_next_monotonic_count, *stall;
     EfiStatus (*set_watchdog_timer)(
             size_t n_seconds, uint64_t code, size_t n_data_bytes, const EfiChar *data);
-    void *connect_controller, *disconnect_controller;
+    EfiStatus (*connect_controller)(EfiHandle controller, EfiHandle *drivers,
+            const EfiDevicePath *remaining_path, bool is_recursive);
+    void *disconnect_controller;
     void *open_protocol, *close_protocol, *open_protocol_information, *protocols_per_handle;
     EfiStatus (*locate_handle_buffer)(uint32_t how, const EfiGuid *protocol, void *search_key,
             size_t *ret_n_handles, EfiHandle **ret_handles);

@@ -139,6 +139,13 @@ static void say(BootFirmware *firmware, const char *line)
         require((unsigned char)*c >= ' ' && *c != 0x7f);
 }
 
+static size_t find_others(BootFirmware *firmware, BlockDevice *ret_disks[static BOOT_DISKS_MAX])
+{
+    (void)firmware;
+    (void)ret_disks;
+    return 0;
+}
+
 static void *allocate(BootFirmware *firmware, size_t n_bytes)
 {
     if (n_bytes > MEMORY_MAX_BYTES)
@@ -230,6 +237,7 @@ static void start(BootFirmware *firmware, ErrorText *error)
 
 static const BootFirmwareOperations FIRMWARE = {
         .say = say,
+        .find_others = find_others,
         .allocate = allocate,
         .release = release,
         .arm_watchdog = arm_watchdog,
@@ -312,11 +320,11 @@ static void run(Machine *machine, uint8_t mode)
         seal_copy(machine, machine->device.n_sectors - 1);
     }
     bool has_slots = look(machine, mode & SEAL_SLOTS);
-    BlockDevice *disks[] = {&machine->device};
+    BlockDevice *own = &machine->device;
     if (!has_slots && machine->n_slots > 0)
         return;
-    chooser_run(&machine->base, disks, 1);
-    require(has_slots == !disks[0] && machine->n_allocated == 0);
+    chooser_run(&machine->base, &own);
+    require(has_slots == !own && machine->n_allocated == 0);
     SlotDisk *disk = NULL;
     require(!has_slots || slot_disk_new(&machine->device, NULL, &disk, NULL) == 0);
     slot_disk_free(disk);

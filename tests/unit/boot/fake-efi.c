@@ -91,7 +91,7 @@ static EfiStatus handle_protocol(EfiHandle handle, const EfiGuid *protocol, void
 static EfiStatus locate_handle_buffer(uint32_t how, const EfiGuid *protocol, void *search_key,
         size_t *ret_n_handles, EfiHandle **ret_handles)
 {
-    ck_assert_uint_eq(how, EFI_LOCATE_BY_PROTOCOL);
+    ck_assert_uint_eq(how, protocol ? EFI_LOCATE_BY_PROTOCOL : EFI_LOCATE_ALL);
     ck_assert_ptr_null(search_key);
     if (fake_efi.cannot_locate)
         return EFI_NOT_FOUND;
@@ -99,11 +99,23 @@ static EfiStatus locate_handle_buffer(uint32_t how, const EfiGuid *protocol, voi
     ck_assert_ptr_nonnull(handles);
     size_t n = 0;
     for (size_t i = 0; i < fake_efi.n_handles; i++)
-        if (interface_of(&fake_efi.handles[i], protocol))
+        if (!protocol || interface_of(&fake_efi.handles[i], protocol))
             handles[n++] = &fake_efi.handles[i];
     *ret_n_handles = n;
     *ret_handles = handles;
     fake_efi.n_pool++;
+    return EFI_SUCCESS;
+}
+
+static EfiStatus connect_controller(EfiHandle controller, EfiHandle *drivers,
+        const EfiDevicePath *remaining_path, bool is_recursive)
+{
+    FakeHandle *handle = controller;
+    ck_assert(!drivers && !remaining_path && is_recursive);
+    fake_efi.n_connects++;
+    if (!handle->io_when_connected)
+        return EFI_NOT_FOUND;
+    handle->io = handle->io_when_connected;
     return EFI_SUCCESS;
 }
 
@@ -286,6 +298,7 @@ void fake_efi_init(void)
             .unload_image = unload_image,
             .set_watchdog_timer = set_watchdog_timer,
             .locate_handle_buffer = locate_handle_buffer,
+            .connect_controller = connect_controller,
     };
     fake_efi.runtime_services = (EfiRuntimeServices){.set_variable = set_variable};
     fake_efi.console = (EfiTextOutput){.output_string = output_string};

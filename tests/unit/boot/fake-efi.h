@@ -23,6 +23,7 @@ typedef struct {
 typedef struct {
     const EfiDevicePath *path; /* borrowed, or NULL */
     FakeBlockIo *io;
+    FakeBlockIo *io_when_connected; /* becomes io */
     EfiLoadedImage *image;
 } FakeHandle;
 
@@ -34,6 +35,7 @@ typedef struct {
     FakeHandle handles[FAKE_EFI_HANDLES_MAX];
     size_t n_handles;
     bool cannot_locate;     /* handles */
+    size_t n_connects;      /* of a controller */
     size_t n_pages_allowed; /* to be allocated */
     size_t n_pages, n_pool; /* allocated and not freed */
 

@@ -81,6 +81,16 @@ static void fake_say(BootFirmware *firmware, const char *line)
     note(fake, "say: %s\n", line);
 }
 
+static size_t fake_find_others(
+        BootFirmware *firmware, BlockDevice *ret_disks[static BOOT_DISKS_MAX])
+{
+    FakeFirmware *fake = upcast(firmware);
+    fake->n_searches++;
+    for (size_t i = 0; i < fake->n_others; i++)
+        ret_disks[i] = &fake->others[i].device;
+    return fake->n_others;
+}
+
 static void *fake_allocate(BootFirmware *firmware, size_t n_bytes)
 {
     FakeFirmware *fake = upcast(firmware);
@@ -180,6 +190,7 @@ static void fake_start(BootFirmware *firmware, ErrorText *error)
 
 static const BootFirmwareOperations OPERATIONS = {
         .say = fake_say,
+        .find_others = fake_find_others,
         .allocate = fake_allocate,
         .release = fake_release,
         .arm_watchdog = fake_arm_watchdog,

@@ -15,7 +15,10 @@
 
 typedef struct {
     BootFirmware base;
-    Recorder *disk; /* borrowed; whose bits are written down */
+    Recorder *disk;   /* borrowed; whose bits are written down */
+    Recorder *others; /* borrowed; the further disks */
+    size_t n_others;
+    size_t n_searches; /* for them */
 
     /* Labels, with a blank between two: "USR-A USR-B". */
     const char *refused;     /* whose image it does not take */

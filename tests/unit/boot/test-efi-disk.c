@@ -13,8 +13,10 @@
 #define N_BLOCKS ((uint64_t)(5 << 20) / BLOCK_BYTES)
 #define N_BYTES ((size_t)(5 << 20))
 
-static BlockDevice *disks[EFI_DISKS_MAX];
-static size_t n_disks;
+#define DISKS_MAX 8
+
+static BlockDevice *own, *others[DISKS_MAX];
+static size_t n_others;
 static FakeBlockIo io; /* the disk of most tests */
 static uint8_t *content;
 static EfiDevicePath *paths[FAKE_EFI_HANDLES_MAX];
@@ -33,24 +35,27 @@ static void setup(void)
     for (size_t i = 0; i < N_BYTES; i += 8)
         memcpy(content + i, &i, 8);
     fake_block_io_init(&io, content, BLOCK_BYTES, N_BLOCKS);
-    n_disks = 0;
+    own = NULL;
+    n_others = 0;
 }
 
 static void teardown(void)
 {
-    for (size_t i = 0; i < n_disks; i++)
-        block_device_freep(&disks[i]);
+    block_device_freep(&own);
+    for (size_t i = 0; i < n_others; i++)
+        block_device_freep(&others[i]);
     fake_efi_done();
     free(content);
     while (n_paths > 0)
         free(paths[--n_paths]);
 }
 
-static void find(EfiHandle from)
+static void find(EfiHandle partition)
 {
-    n_disks = efi_disks_find(&fake_efi.boot_services, from, disks);
-    ck_assert_uint_ge(n_disks, 1);
-    ck_assert_uint_le(n_disks, EFI_DISKS_MAX);
+    own = efi_disk_of(&fake_efi.boot_services, partition);
+    ck_assert_uint_eq(fake_efi.n_connects, 0);
+    n_others = efi_disks_find_others(&fake_efi.boot_services, partition, others, DISKS_MAX);
+    ck_assert_uint_le(n_others, DISKS_MAX);
 }
 
 /* The one disk there is, as another than the chooser's. */
@@ -58,47 +63,62 @@ static BlockDevice *find_one(void)
 {
     fake_efi_add(keep(path_of_disk(1)), &io);
     find(NULL);
-    ck_assert_uint_eq(n_disks, 2);
-    ck_assert_ptr_null(disks[0]);
-    return disks[1];
+    ck_assert(!own && n_others == 1);
+    return others[0];
 }
 
 /* Finding. */
 
-START_TEST(the_own_disk_is_the_first)
+START_TEST(the_own_disk_and_another)
 {
     FakeBlockIo partition, other;
     fake_block_io_init(&partition, content, BLOCK_BYTES, 100);
     partition.media.is_partition = true;
     fake_block_io_init(&other, content, 4096, 100);
-    fake_efi_add(keep(path_of_disk(2)), &other);
     fake_efi_add(keep(path_of_disk(1)), &io);
+    fake_efi_add(keep(path_of_disk(2)), &other);
     EfiHandle esp = fake_efi_add(keep(path_of_partition(1, 0x42)), &partition);
     find(esp);
-    ck_assert_uint_eq(n_disks, 2);
-    ck_assert_uint_eq(disks[0]->n_sectors, N_BLOCKS);
-    ck_assert_uint_eq(disks[0]->sector_bytes, BLOCK_BYTES);
-    ck_assert(disks[0]->is_writable);
-    ck_assert_uint_eq(disks[1]->sector_bytes, 4096);
-    ck_assert_str_ne(disks[0]->name, disks[1]->name);
+    ck_assert_ptr_nonnull(own);
+    ck_assert_uint_eq(own->n_sectors, N_BLOCKS);
+    ck_assert_uint_eq(own->sector_bytes, BLOCK_BYTES);
+    ck_assert(own->is_writable);
+    ck_assert_str_eq(own->name, "the boot disk");
+    ck_assert_uint_eq(n_others, 1);
+    ck_assert_uint_eq(others[0]->sector_bytes, 4096);
+    ck_assert_str_eq(others[0]->name, "disk 2");
 }
 END_TEST
 
-START_TEST(the_own_disk_is_found_behind_many)
+START_TEST(many_disks)
 {
-    static FakeBlockIo others[100];
-    for (uint8_t i = 0; i < ELEMENTS(others); i++) {
-        fake_block_io_init(&others[i], content, 4096, 100);
-        fake_efi_add(keep(path_of_disk((uint8_t)(100 + i))), &others[i]);
+    static FakeBlockIo more[100];
+    for (uint8_t i = 0; i < ELEMENTS(more); i++) {
+        fake_block_io_init(&more[i], content, 4096, 100);
+        fake_efi_add(keep(path_of_disk((uint8_t)(100 + i))), &more[i]);
     }
     fake_efi_add(keep(path_of_disk(1)), &io);
-    EfiHandle esp = fake_efi_add(keep(path_of_partition(1, 0x42)), NULL);
-    find(esp);
-    ck_assert_uint_eq(n_disks, EFI_DISKS_MAX);
-    ck_assert_ptr_nonnull(disks[0]);
-    ck_assert_uint_eq(disks[0]->sector_bytes, BLOCK_BYTES);
-    for (size_t i = 1; i < n_disks; i++)
-        ck_assert_uint_eq(disks[i]->sector_bytes, 4096);
+    find(fake_efi_add(keep(path_of_partition(1, 0x42)), NULL));
+    ck_assert_ptr_nonnull(own);
+    ck_assert_uint_eq(own->sector_bytes, BLOCK_BYTES);
+    ck_assert_uint_eq(n_others, DISKS_MAX);
+    for (size_t i = 0; i < n_others; i++)
+        ck_assert_uint_eq(others[i]->sector_bytes, 4096);
+}
+END_TEST
+
+/* Firmware that has drivers for its boot disk alone has the others once it is told to look. */
+START_TEST(disks_that_the_firmware_did_not_look_for)
+{
+    fake_efi_add(keep(path_of_disk(1)), &io);
+    FakeHandle *controller = fake_efi_add(keep(path_of_disk(2)), NULL);
+    FakeBlockIo other;
+    fake_block_io_init(&other, content, 4096, 100);
+    controller->io_when_connected = &other;
+    find(fake_efi_add(keep(path_of_partition(1, 0x42)), NULL));
+    ck_assert_ptr_nonnull(own);
+    ck_assert_uint_eq(n_others, 1);
+    ck_assert_uint_eq(others[0]->sector_bytes, 4096);
 }
 END_TEST
 
@@ -108,10 +128,9 @@ START_TEST(started_from_no_disk)
     EfiHandle nameless = fake_efi_add(NULL, NULL);
     fake_efi_add(keep(path_of_disk(1)), &io);
     find(network);
-    ck_assert(n_disks == 2 && !disks[0] && disks[1]);
-    block_device_freep(&disks[1]);
-    find(nameless);
-    ck_assert(n_disks == 2 && !disks[0] && disks[1]);
+    ck_assert(!own && n_others == 1);
+    ck_assert_ptr_null(efi_disk_of(&fake_efi.boot_services, nameless));
+    ck_assert_ptr_null(efi_disk_of(&fake_efi.boot_services, NULL));
 }
 END_TEST
 
@@ -120,7 +139,7 @@ START_TEST(a_disk_without_a_path)
 {
     fake_efi_add(NULL, &io);
     find(fake_efi_add(keep(path_of_partition(1, 0x42)), NULL));
-    ck_assert(n_disks == 2 && !disks[0] && disks[1]);
+    ck_assert(!own && n_others == 1);
 }
 END_TEST
 
@@ -137,19 +156,19 @@ START_TEST(what_is_no_disk_for_us)
     wrong[3].media.block_bytes = 8192;
     wrong[4].media.last_block = UINT64_MAX;
     wrong[5].media.last_block = INT64_MAX / BLOCK_BYTES; /* its bytes cannot be counted */
-    find(NULL);
-    ck_assert_uint_eq(n_disks, 1);
-    ck_assert_ptr_null(disks[0]);
+    find(fake_efi_add(keep(path_of_partition(1, 0x42)), NULL));
+    ck_assert(!own && n_others == 0);
 }
 END_TEST
 
 START_TEST(the_firmware_knows_no_disk)
 {
     find(NULL);
-    ck_assert(n_disks == 1 && !disks[0]);
+    ck_assert(!own && n_others == 0);
     fake_efi.cannot_locate = true;
+    fake_efi.n_connects = 0;
     find(NULL);
-    ck_assert(n_disks == 1 && !disks[0]);
+    ck_assert(!own && n_others == 0);
 }
 END_TEST
 
@@ -161,8 +180,8 @@ START_TEST(no_memory_for_a_disk)
     fake_efi_add(keep(path_of_disk(1)), &io);
     fake_efi_add(keep(path_of_disk(2)), &other);
     find(NULL);
-    ck_assert_uint_eq(n_disks, 2);
-    ck_assert_uint_eq(disks[1]->sector_bytes, BLOCK_BYTES);
+    ck_assert_uint_eq(n_others, 1);
+    ck_assert_uint_eq(others[0]->sector_bytes, BLOCK_BYTES);
 }
 END_TEST
 
@@ -262,8 +281,9 @@ Suite *unit_suite(void)
     Suite *suite = suite_create("efi-disk");
     TCase *tcase = unit_case(suite, "efi-disk");
     tcase_add_checked_fixture(tcase, setup, teardown);
-    tcase_add_test(tcase, the_own_disk_is_the_first);
-    tcase_add_test(tcase, the_own_disk_is_found_behind_many);
+    tcase_add_test(tcase, the_own_disk_and_another);
+    tcase_add_test(tcase, many_disks);
+    tcase_add_test(tcase, disks_that_the_firmware_did_not_look_for);
     tcase_add_test(tcase, started_from_no_disk);
     tcase_add_test(tcase, a_disk_without_a_path);
     tcase_add_test(tcase, what_is_no_disk_for_us);
