@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the corpora of the boot chooser's fuzzers, corpus/{slot-trailer,chooser,device-path}, by code
-that shares nothing with ours. A file is named for what it is or for the rule that it breaks."""
+"""Makes the corpora of the boot chooser's fuzzers, corpus/{slot-trailer,chooser,device-path}, by
+code that shares nothing with ours. A file is named for what it is or the rule that it breaks."""
 import struct
 import sys
 import uuid
@@ -174,7 +174,8 @@ def make_disks():
     put_disk("read-only", Disk(), mode=READ_ONLY)
     put_disk("read-only-and-nothing-good", Disk(bits=(NEW, NEW)), mode=READ_ONLY)
     for n_writes in (0, 1, 3, 4, 7):
-        put_disk(f"write-{n_writes + 1}-fails", Disk(), n_writes=n_writes, answers=[REFUSED, RUNS_ON])
+        put_disk(f"write-{n_writes + 1}-fails", Disk(), n_writes=n_writes,
+                 answers=[REFUSED, RUNS_ON])
     put_disk("primary-damaged", Disk().damage(PRIMARY), answers=[COMES_BACK])
     put_disk("backup-damaged", Disk().damage(BACKUP), answers=[COMES_BACK])
     put_disk("both-damaged", Disk().damage(PRIMARY, BACKUP))
@@ -212,9 +213,11 @@ def make_disks():
                     last.entries[at + 8:])
     put_disk("huge-slot", last.put_copy(PRIMARY).put_copy(BACKUP), answers=[COMES_BACK])
     for name, changed in (("no-room-for-the-backup", {"last": Disk().last - 1}),
-                          ("count-of-4-gib", {"n_entries": 2 ** 32 - 1}), ("count-none", {"n_entries": 0}),
-                          ("entry-size-none", {"entry_size": 0}), ("entry-size-of-2-gib", {"entry_size": 2 ** 31}),
-                          ("entries-outside", {"table": 2 ** 40}), ("usable-backwards", {"first": 60}),
+                          ("count-of-4-gib", {"n_entries": 2 ** 32 - 1}),
+                          ("count-none", {"n_entries": 0}), ("entry-size-none", {"entry_size": 0}),
+                          ("entry-size-of-2-gib", {"entry_size": 2 ** 31}),
+                          ("entries-outside", {"table": 2 ** 40}),
+                          ("usable-backwards", {"first": 60}),
                           ("other-copy-outside", {"other": 2 ** 40}),
                           ("header-of-512", {"header_size": 512})):
         put_disk(name, Disk().put_copy(PRIMARY, **changed).put_copy(BACKUP, **changed),

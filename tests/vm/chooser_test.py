@@ -11,7 +11,7 @@ from pathlib import Path
 
 from disk_image import SLOT_TYPE
 from distribution import find_tool
-from gpt_image import attributes, read_attributes, write_table
+from gpt_image import attributes, read_attributes, table_problems, write_table
 from lab import BUILD_ROOT, MIB, Lab, run
 from qemu import FIRMWARE, Qemu
 from slot_image import BLOCK, slot_image
@@ -32,7 +32,7 @@ BUSES = {
                           "logical_block_size=4096,physical_block_size=4096"],
 }
 OVER = re.compile(r"(payload: \S+|has no slot left.*|both have slots.*|no other disk.*)\r?\n"
-                  r"|Interactive Shell")
+                  r"|Interactive Shell|No bootable option")
 
 
 def needs(path):
@@ -53,7 +53,7 @@ def slot(uki=None, **wrong):
 
 
 def changed(content, offset, put=None):
-    """With one bit turned at that place, from the end where it is negative, or other bytes there."""
+    """With a bit turned at that place (from the end where it is negative), or other bytes there."""
     offset %= len(content)
     put = put or bytes([content[offset] ^ 1])
     return content[:offset] + put + content[offset + len(put):]
@@ -94,6 +94,8 @@ class Disk:
             disk.write(content)
 
     def bits(self, label):
+        """Of a table that is good."""
+        assert not table_problems(self.path, self.sector), table_problems(self.path, self.sector)
         return read_attributes(self.path, self.sector)[label]
 
     def everything_else(self):
@@ -119,7 +121,7 @@ class ChooserTest(unittest.TestCase):
         self.n_boots = 0
 
     def esp(self, files=None, sector=512, chooser=BOOT / "chooserx64.efi", is_full=False):
-        """The bytes of a file system with the chooser and \\EFI\\flipside\\NAME.efi of each name."""
+        """The bytes of a file system with the chooser, and files of these names in EFI/flipside."""
         image = self.lab.folder / "esp"
         with open(image, "wb") as file:
             file.truncate(ESP_MIB * MIB)

@@ -64,7 +64,8 @@ class Answer:
 class Qemu:
     """A machine that is on. how_it_ended: "" while it runs; then "reset", "off" or "cut"."""
 
-    def __init__(self, lab, folder, disk_arguments, memory_mib=1024):
+    def __init__(self, lab, folder, disk_arguments, memory_mib=1024,
+                 variables=VARIABLES):
         self.lab, self.folder = lab, folder
         folder.mkdir(parents=True)
         self.serial = folder / "serial.log"
@@ -75,15 +76,15 @@ class Qemu:
         # A socket's name has at most 107 characters.
         self.monitor = LineSocket(lab.folder / "qmp")
         self.agent = LineSocket(lab.folder / "agent")
-        variables = folder / "variables.fd"
-        shutil.copyfile(VARIABLES, variables)
+        own_variables = folder / "variables.fd"
+        shutil.copyfile(variables, own_variables)
         # Said explicitly: /dev/kvm may be there, open, and not work.
         self.process = lab.start(
             ["nice", "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
              "-machine", "q35,smm=off", "-accel", "tcg,thread=multi", "-smp", "2", "-cpu", "Nehalem",
              "-m", memory_mib, "-no-reboot",
              "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={FIRMWARE}",
-             "-drive", f"if=pflash,unit=1,format=raw,file={variables}",
+             "-drive", f"if=pflash,unit=1,format=raw,file={own_variables}",
              "-device", "virtio-rng-pci", *disk_arguments,
              "-netdev", "user,id=net0", "-device", "virtio-net-pci,romfile=,netdev=net0",
              "-chardev", f"file,id=serial0,path={self.serial}", "-serial", "chardev:serial0",
