@@ -173,6 +173,21 @@ START_TEST(a_read_only_disk_boots_a_good_slot_that_has_tries)
 }
 END_TEST
 
+/* Once it is known, nothing is said of a try. */
+START_TEST(a_read_only_disk_spends_no_tries_of_a_good_slot)
+{
+    DiskPlan plan = RIG_PLAN;
+    plan.parts[SLOT_A].tries = 2;
+    boot_rig_done(&rig);
+    boot_rig_init(&rig, &plan);
+    boot_rig_begin(&rig);
+    rig.recorder.device.is_writable = false;
+    boot_rig_expect(&rig, B_IS_CHOSEN
+            "say: recorder was opened for reading only" ONLY_GOOD_ONES A_IS_CHOSEN A_IS_STARTED(
+                    "[USR-A 1 2 good 0] [USR-B 2 3 - 0]"));
+}
+END_TEST
+
 START_TEST(a_read_only_disk_keeps_the_priority_of_what_is_refused)
 {
     boot_rig_begin(&rig);
@@ -430,6 +445,7 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, two_slots_of_one_label);
     tcase_add_test(tcase, a_read_only_disk_boots_what_is_good);
     tcase_add_test(tcase, a_read_only_disk_boots_a_good_slot_that_has_tries);
+    tcase_add_test(tcase, a_read_only_disk_spends_no_tries_of_a_good_slot);
     tcase_add_test(tcase, a_read_only_disk_keeps_the_priority_of_what_is_refused);
     tcase_add_test(tcase, a_read_only_disk_without_a_good_slot_boots_nothing);
     tcase_add_test(tcase, any_write_fails_when_a_try_is_spent);

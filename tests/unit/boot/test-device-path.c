@@ -89,6 +89,20 @@ START_TEST(what_is_no_partition_of_a_gpt)
 }
 END_TEST
 
+/* Whatever lies in memory behind it is not its node's. */
+START_TEST(a_partition_whose_node_is_cut)
+{
+    static uint8_t path[128];
+    PathBuilder builder = {0};
+    EfiHardDrivePath drive = path_partition_node(0x42);
+    path_add_partition(&builder, &drive, sizeof(EfiDevicePath));
+    _cleanup_free_ EfiDevicePath *cut = path_finish(&builder);
+    memset(path, EFI_HARD_DRIVE_SIGNATURE_GUID, sizeof(path));
+    memcpy(path, cut, builder.n_bytes);
+    ck_assert_ptr_null(device_path_partition((EfiDevicePath *)path));
+}
+END_TEST
+
 /* Everything about a path with a broken node. */
 static void assert_broken(const EfiDevicePath *path)
 {
@@ -179,6 +193,7 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, another_disk_is_not_its_disk);
     tcase_add_test(tcase, a_partition_is_found_at_the_end);
     tcase_add_test(tcase, what_is_no_partition_of_a_gpt);
+    tcase_add_test(tcase, a_partition_whose_node_is_cut);
     tcase_add_test(tcase, nodes_that_are_too_short);
     tcase_add_test(tcase, a_node_that_is_too_long);
     tcase_add_test(tcase, a_path_without_an_end);

@@ -214,6 +214,21 @@ START_TEST(much_is_read_and_written)
 }
 END_TEST
 
+START_TEST(much_is_read_from_sectors_of_4096_bytes)
+{
+    fake_block_io_init(&io, content, 4096, N_BYTES / 4096);
+    BlockDevice *disk = find_one();
+    size_t n_bytes = (2 << 20) + 4096;
+    uint8_t *read = malloc(n_bytes);
+    ck_assert_ptr_nonnull(read);
+    ck_assert_int_eq(block_device_read(disk, lba(3), n_bytes / 4096, read), 0);
+    ck_assert_mem_eq(read, content + (size_t)3 * 4096, n_bytes);
+    ck_assert_int_eq(block_device_write(disk, lba(0), n_bytes / 4096, read), 0);
+    ck_assert_mem_eq(content, read, n_bytes);
+    free(read);
+}
+END_TEST
+
 START_TEST(errors_have_their_numbers)
 {
     static const struct {
@@ -291,6 +306,7 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, no_memory_for_a_disk);
     tcase_add_test(tcase, a_read_only_disk);
     tcase_add_test(tcase, much_is_read_and_written);
+    tcase_add_test(tcase, much_is_read_from_sectors_of_4096_bytes);
     tcase_add_test(tcase, errors_have_their_numbers);
     tcase_add_test(tcase, outside_of_the_disk_nothing_is_asked_for);
     tcase_add_test(tcase, another_medium_is_not_written);
