@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Everything that a machine writes during an update, its firmware and boot chooser included, is
-noted; then the power goes at every flush, with what was not flushed partly lost. Each of these disks
-must boot, into a slot that is whole; some of them are booted, and end updated."""
+noted; then the power goes at every flush, with what was not flushed partly lost. Each of these
+disks must boot, into a slot that is whole; some of them are booted, and end updated."""
 import shutil
 
 from vm_test import VmTest

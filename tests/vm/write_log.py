@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a machine wrote to its disk and when it flushed, as QEMU's blklogwrites notes it (the format
-of the kernel's dm-log-writes), and the disks that a power cut could have left: all that was flushed,
-and of what was written since any sectors, each of them whole."""
+of the kernel's dm-log-writes), and the disks that a power cut could have left: all that was
+flushed, and of what was written since any sectors, each of them whole."""
 import itertools
 import random
 import struct
