@@ -252,8 +252,8 @@ class Distribution:
                 (root / "usr").mkdir()
                 for name in ("tmp", "root", "var/lib/systemd"):
                     (root / name).mkdir(parents=True, exist_ok=True)
-            run(["/sbin/mkfs.ext4", "-q", "-L", "ROOT", "-d", self.folder / "root-tree", new,
-                 f"{SIZES['ROOT'] >> 20}M"])
+            run(["/sbin/mkfs.ext4", "-q", "-b", "4096", "-L", "ROOT", "-d", self.folder / "root-tree",
+                 new, f"{SIZES['ROOT'] >> 20}M"])
         return self._kept("root.ext4", fingerprint(self.tree / "etc", self.tree / "var",
                                                    SIZES["ROOT"]), make)
 
