@@ -57,7 +57,9 @@ ALLOWED = {
     "updater": ["common"],  # update-error: the numbers that all of updater/ shares
     "updater/config": ["common", "updater/update-error.h"],
     "updater/omaha": ["common", "updater/update-error.h"],
-    "updater/payload": ["common", "verity", "partitions/slot-trailer.h", "updater/update-error.h"],
+    "updater/payload": ["common", "verity", "partitions/slot-trailer.h",
+                        "partitions/slot-trailer-read.h", "partitions/slot-verify.h",
+                        "updater/update-error.h"],
     "updater/image": ["common", "verity", "partitions/slot-trailer.h", "partitions/boot-request.h",
                       "updater/payload/output-file.h", "updater/payload/tree-salt.h"],
     "updater/payload-tool": ["common", "verity", "partitions/slot-trailer.h", "updater/payload",
