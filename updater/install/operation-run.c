@@ -50,7 +50,7 @@ UpdateError operation_run(const OperationPlace *place, const Operation *operatio
     }
     const OperationSink sink = {.write = sink_write, .zero = sink_zero, .userdata = place->target};
     UpdateError code =
-            operation_apply(operation, operation->n_data_bytes ? blob : NULL, &sink, error);
+            operation_apply(operation, operation->n_data_bytes ? blob : NULL, NULL, &sink, error);
     for_each_extent(place->target, operation, install_target_write_behind);
     return code;
 }

@@ -39,26 +39,44 @@ static bool read_hash(protobuf_c_boolean has_hash, ProtobufCBinaryData data, Sha
     return true;
 }
 
-static UpdateError read_extents(MessageArena *arena, const Wire__InstallOperation *wire,
-        Operation *operation, ErrorText *error)
+static UpdateError read_extents(MessageArena *arena, Wire__Extent *const *wire, size_t n_extents,
+        const Extent **ret_extents, uint64_t *ret_n_bytes, ErrorText *error)
 {
-    Extent *extents = message_arena_take(arena, wire->n_dst_extents, sizeof(*extents));
+    Extent *extents = message_arena_take(arena, n_extents, sizeof(*extents));
     if (!extents)
         return refuse_memory(arena, error);
     uint64_t n_blocks = 0;
-    for (size_t i = 0; i < wire->n_dst_extents; i++) {
-        extents[i] = (Extent){
-                .start_block = wire->dst_extents[i]->start_block,
-                .n_blocks = wire->dst_extents[i]->num_blocks,
-        };
+    for (size_t i = 0; i < n_extents; i++) {
+        extents[i] = (Extent){.start_block = wire[i]->start_block, .n_blocks = wire[i]->num_blocks};
         if (extents[i].n_blocks == 0 || !u64_add(n_blocks, extents[i].n_blocks, &n_blocks))
             return error_say(error, UPDATE_ERROR_MANIFEST, "an extent has %" PRIu64 " blocks",
                     extents[i].n_blocks);
     }
-    if (!u64_mul(n_blocks, MANIFEST_BLOCK_BYTES, &operation->n_dst_bytes))
-        return error_say(error, UPDATE_ERROR_MANIFEST, "an operation writes past any partition");
-    operation->dst_extents = extents;
+    if (!u64_mul(n_blocks, MANIFEST_BLOCK_BYTES, ret_n_bytes))
+        return error_say(error, UPDATE_ERROR_MANIFEST, "an operation goes past any partition");
+    *ret_extents = extents;
+    return UPDATE_OK;
+}
+
+/* A length that is given says the same as the extents. */
+static UpdateError read_places(MessageArena *arena, const Wire__InstallOperation *wire,
+        Operation *operation, ErrorText *error)
+{
     operation->n_dst_extents = wire->n_dst_extents;
+    operation->n_src_extents = wire->n_src_extents;
+    operation->has_src_sha256 =
+            read_hash(wire->has_src_sha256_hash, wire->src_sha256_hash, &operation->src_sha256);
+    UpdateError failure = read_extents(arena, wire->dst_extents, wire->n_dst_extents,
+            &operation->dst_extents, &operation->n_dst_bytes, error);
+    if (failure == UPDATE_OK)
+        failure = read_extents(arena, wire->src_extents, wire->n_src_extents,
+                &operation->src_extents, &operation->n_src_bytes, error);
+    if (failure != UPDATE_OK)
+        return failure;
+    if ((wire->has_src_length && wire->src_length != operation->n_src_bytes) ||
+            (wire->has_dst_length && wire->dst_length != operation->n_dst_bytes))
+        return error_say(error, UPDATE_ERROR_MANIFEST,
+                "an operation's length and its extents contradict each other");
     return UPDATE_OK;
 }
 
@@ -76,7 +94,7 @@ static UpdateError read_operation(MessageArena *arena, const Wire__InstallOperat
             !read_hash(wire->has_data_sha256_hash, wire->data_sha256_hash, &operation->data_sha256))
         return error_say(error, UPDATE_ERROR_OPERATION_HASH,
                 "an operation has data, but no SHA-256 hash of it");
-    return read_extents(arena, wire, operation, error);
+    return read_places(arena, wire, operation, error);
 }
 
 static UpdateError read_operations(MessageArena *arena, const Wire__PartitionUpdate *wire,
@@ -145,6 +163,13 @@ static UpdateError read_partition(MessageArena *arena, const Wire__PartitionUpda
         return error_say(error, UPDATE_ERROR_NO_PARTITION_INFO,
                 "the manifest does not give a partition's new size and SHA-256 hash");
     partition->size_bytes = info->size;
+    info = wire->old_partition_info;
+    partition->has_source = info != NULL;
+    if (info)
+        partition->source_bytes = info->size;
+    if (info && !read_hash(info->has_hash, info->hash, &partition->source_hash))
+        return error_say(error, UPDATE_ERROR_NO_PARTITION_INFO,
+                "the manifest does not give the SHA-256 hash of what its delta begins with");
     if (wire->run_postinstall)
         return error_say(error, UPDATE_ERROR_MANIFEST,
                 "the payload wants a program of its own to be run, which is not done here");

@@ -23,8 +23,8 @@
 typedef enum { /* the numbers of the format */
     OPERATION_REPLACE = 0,
     OPERATION_REPLACE_BZ = 1,
-    OPERATION_SOURCE_COPY = 4,   /* refused so far */
-    OPERATION_SOURCE_BSDIFF = 5, /* refused so far */
+    OPERATION_SOURCE_COPY = 4,   /* of the partition's source, which is the slot that runs */
+    OPERATION_SOURCE_BSDIFF = 5, /* the same, patched (bsdiff's BSDIFF40) */
     OPERATION_ZERO = 6,
     OPERATION_DISCARD = 7, /* reads back as zeros here: written as ZERO */
     OPERATION_REPLACE_XZ = 8,
@@ -43,7 +43,12 @@ typedef struct {
     Sha256 data_sha256;         /* of the blob; set where n_data_bytes is not 0 */
     const Extent *dst_extents;
     size_t n_dst_extents;
-    uint64_t n_dst_bytes;        /* sum of the extents */
+    uint64_t n_dst_bytes;      /* sum of the extents */
+    const Extent *src_extents; /* of operations that read a source; else none */
+    size_t n_src_extents;
+    uint64_t n_src_bytes; /* sum of the extents */
+    bool has_src_sha256;
+    Sha256 src_sha256;           /* of what the source extents hold, one behind the other */
     const uint32_t *frame_bytes; /* REPLACE_ZSTD: compressed size of each frame; may be absent */
     size_t n_frames;
 } Operation;
@@ -52,6 +57,9 @@ typedef struct {
     const char *name;
     uint64_t size_bytes; /* what hash covers: data, tree, what follows; multiple of 4096 */
     Sha256 hash;
+    bool has_source;       /* a delta: operations may read what the slot that runs holds */
+    uint64_t source_bytes; /* multiple of 4096 */
+    Sha256 source_hash;
     const Operation *operations; /* data_offset_bytes ascends without gaps */
     size_t n_operations;
     bool has_verity;

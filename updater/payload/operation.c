@@ -146,8 +146,9 @@ static UpdateError make_zero(
 }
 
 UpdateError operation_apply(const Operation *operation, const uint8_t *blob,
-        const OperationSink *sink, ErrorText *error)
+        const OperationSource *source, const OperationSink *sink, ErrorText *error)
 {
+    (void)source;
     switch (operation->type) {
     case OPERATION_ZERO:
     case OPERATION_DISCARD:

@@ -20,10 +20,18 @@ typedef struct {
     void *userdata;
 } OperationSink;
 
-/* blob: n_data_bytes of the operation, whole (borrowed; NULL for ZERO and DISCARD). Its hash is
+/* What operations of a delta read: the slot that runs, or an image of it. */
+typedef struct {
+    /* Reads n_bytes (a multiple of 4096) at offset_bytes. Returns 0 or -errno, which ends the
+     * operation. */
+    int (*read)(uint64_t offset_bytes, uint8_t *ret_data, size_t n_bytes, void *userdata);
+    void *userdata;
+} OperationSource;
+
+/* source may be NULL where the partition has none. blob: n_data_bytes of the operation, whole (borrowed; NULL for ZERO and DISCARD). Its hash is
  * checked before anything is decompressed. A blob that yields more or less than the extents hold
  * is an error; what was written until then stays (the slot is not bootable).
  * Returns UPDATE_OK, UPDATE_ERROR_OPERATION_HASH, UPDATE_ERROR_OPERATION, UPDATE_ERROR_WRITE,
  * UPDATE_ERROR_GENERIC (memory). */
 UpdateError operation_apply(const Operation *operation, const uint8_t *blob,
-        const OperationSink *sink, ErrorText *error);
+        const OperationSource *source, const OperationSink *sink, ErrorText *error);

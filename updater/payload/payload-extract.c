@@ -49,7 +49,7 @@ static UpdateError apply(const PayloadFile *file, const PartitionUpdate *partiti
             failure = error_say(
                     error, UPDATE_ERROR_GENERIC, "the payload cannot be read: %s", strerror(-r));
         else
-            failure = operation_apply(operation, blob, sink, error);
+            failure = operation_apply(operation, blob, NULL, sink, error);
     }
     free(blob);
     return failure;

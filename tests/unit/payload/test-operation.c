@@ -165,7 +165,7 @@ static UpdateError apply(const uint8_t *data, size_t n_bytes, ErrorText *error)
     operation.n_data_bytes = n_bytes;
     operation.data_sha256 = sha256_of(data, n_bytes);
     *error = (ErrorText){0};
-    return operation_apply(&operation, data, &sink, error);
+    return operation_apply(&operation, data, NULL, &sink, error);
 }
 
 static void assert_written(void)
@@ -202,12 +202,12 @@ START_TEST(zeros_are_written_without_a_blob)
     for (size_t i = 0; i < 2; i++) {
         operation.type = types[i];
         target.n_zeroed_bytes = 0;
-        ck_assert_int_eq(operation_apply(&operation, NULL, &sink, NULL), UPDATE_OK);
+        ck_assert_int_eq(operation_apply(&operation, NULL, NULL, &sink, NULL), UPDATE_OK);
         ck_assert_uint_eq(target.n_zeroed_bytes, TARGET_BYTES);
     }
     target.answer = -EIO;
     ErrorText error = {0};
-    ck_assert_int_eq(operation_apply(&operation, NULL, &sink, &error), UPDATE_ERROR_WRITE);
+    ck_assert_int_eq(operation_apply(&operation, NULL, NULL, &sink, &error), UPDATE_ERROR_WRITE);
     ck_assert_ptr_nonnull(strstr(error.line, "byte 409600: Input/output error"));
 }
 END_TEST
@@ -266,7 +266,8 @@ START_TEST(the_hash_is_looked_at_first)
     operation.n_data_bytes = copy_whole_blob(_i, blob);
     operation.data_sha256 = sha256_of(blob, operation.n_data_bytes);
     operation.data_sha256.bytes[0] ^= 1;
-    ck_assert_int_eq(operation_apply(&operation, blob, &sink, &error), UPDATE_ERROR_OPERATION_HASH);
+    ck_assert_int_eq(
+            operation_apply(&operation, blob, NULL, &sink, &error), UPDATE_ERROR_OPERATION_HASH);
     ck_assert_ptr_nonnull(strstr(error.line, "from 77"));
     ck_assert_uint_eq(target.n_written_bytes, 0);
 }
