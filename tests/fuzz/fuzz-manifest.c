@@ -12,10 +12,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
     _cleanup_free_ uint8_t *written = NULL;
     size_t n_written;
     ErrorText error;
-    if (manifest_parse(data, n_bytes, &manifest, &error) != UPDATE_OK)
+    if (manifest_parse(2, data, n_bytes, &manifest, &error) != UPDATE_OK)
         return 0;
     if (manifest_write(manifest, &written, &n_written, &error) < 0 ||
-            manifest_parse(written, n_written, &again, &error) != UPDATE_OK ||
+            manifest_parse(2, written, n_written, &again, &error) != UPDATE_OK ||
             again->n_blob_bytes != manifest->n_blob_bytes)
         abort();
     return 0;

@@ -13,8 +13,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
     uint8_t written[PAYLOAD_HEADER_BYTES];
     if (n_bytes < PAYLOAD_HEADER_BYTES || payload_header_parse(data, &header, &error) != UPDATE_OK)
         return 0;
-    payload_header_write(header.n_manifest_bytes, header.n_metadata_signature_bytes, written);
-    if (memcmp(written, data, sizeof(written)) != 0 ||
+    size_t n_written = payload_header_write(
+            header.format, header.n_manifest_bytes, header.n_metadata_signature_bytes, written);
+    if (n_written != header.n_header_bytes || memcmp(written, data, n_written) != 0 ||
+            header.n_metadata_bytes < PAYLOAD_HEADER_BYTES ||
             header.n_metadata_bytes - header.n_signed_bytes != header.n_metadata_signature_bytes)
         abort();
     return 0;

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Makes the corpora of the payload's fuzzers, corpus/{manifest,signature-set,payload-header}, out of
-# text and the format's description. A file is named for what it is or for the rule that it breaks.
+# Makes the corpora of the payload's fuzzers, corpus/manifest{,-v1}, corpus/signature-set and
+# corpus/payload-header, out of text and the format's description. A file is named for what it is or
+# for the rule that it breaks.
 # Needs protoc (protobuf-compiler).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -39,7 +40,7 @@ replace() { # usage: replace TYPE OFFSET LENGTH EXTENTS [FIELDS]
 }
 zero() { echo "operations { type: ZERO $1 }"; }
 
-mkdir -p corpus/manifest corpus/signature-set corpus/payload-header
+mkdir -p corpus/manifest{,-v1} corpus/signature-set corpus/payload-header
 
 both=$(extent 0 2)
 good=$(replace REPLACE 0 8192 "$both")
@@ -84,6 +85,50 @@ printf '\013\013\013\013\014' >corpus/manifest/groups
 printf '\x6a\xff\xff\xff\xff\xff\xff\xff\xff\x7f' >corpus/manifest/length-of-all
 printf '\x72\xff\xff\xff\xff\x0f' >corpus/manifest/length-of-4-gib
 : >corpus/manifest/empty
+
+# The same in format 1: a partition of two blocks and ten bytes, and a kernel.
+manifest_v1() { # usage: manifest_v1 FILE OPERATIONS [FIELDS]
+    protoc --proto_path="$root" --encode=wire1.DeltaArchiveManifest \
+        "$root/updater/payload/manifest-v1.proto" >"corpus/manifest-v1/$1" <<END
+signatures_offset: ${signatures_offset-500} signatures_size: 267
+new_partition_info { size: 8202 hash: "$hash" }
+$2
+${3-}
+END
+}
+part() { # usage: part TYPE OFFSET LENGTH EXTENTS [FIELDS]
+    echo "partition_operations { ${*:5} type: $1 data_offset: $2 data_length: $3
+        data_sha256_hash: \"$hash\" $4 }"
+}
+procedure() { # usage: procedure TYPE OFFSET LENGTH
+    echo "procedures { type: $1 new_info { size: 4096 hash: \"$hash\" } operations {
+        type: REPLACE data_offset: $2 data_length: $3 data_sha256_hash: \"$hash\" $(extent 0 1) } }"
+}
+source_of() { echo "src_extents { start_block: $1 num_blocks: $2 }"; }
+old="old_partition_info { size: 8192 hash: \"$hash\" }"
+hole=18446744073709551615
+
+full=$(part REPLACE_BZ 0 500 "$(extent 0 256)")
+manifest_v1 good "$full"
+signatures_offset=700 manifest_v1 good-with-kernel "$full" "$(procedure KERNEL 500 200)"
+signatures_offset=900 manifest_v1 good-with-all "$full" \
+    "$(procedure KERNEL 500 200) $(procedure PCR_POLICY 700 200)
+     noop_operations { type: REPLACE data_offset: 900 data_length: 267 $(extent $hole 1) }"
+signatures_offset=0 manifest_v1 good-move \
+    "partition_operations { type: MOVE $(source_of 0 2) $(extent 1 2) }" "$old"
+manifest_v1 good-patch \
+    "$(part BSDIFF 0 500 "$(extent 1 2)" "$(source_of 0 2) src_length: 8192 dst_length: 8000")" "$old"
+manifest_v1 good-holes \
+    "$(part BSDIFF 0 500 "$(extent $hole 1) $(extent 0 1)" \
+        "$(source_of $hole 1) src_length: 4096 dst_length: 4097")" "$old"
+manifest_v1 delta-without-old "partition_operations { type: MOVE $(source_of 0 2) $(extent 1 2) }"
+signatures_offset=700 manifest_v1 kernel-twice "$full" \
+    "$(procedure KERNEL 500 100) $(procedure KERNEL 600 100)"
+manifest_v1 data-with-a-gap "$(part REPLACE 1 500 "$(extent 0 1)")"
+manifest_v1 extent-of-all "$(part REPLACE 0 500 "$(extent 0 $hole)")"
+manifest_v1 extents-twice "$(part REPLACE 0 250 "$(extent 0 3)") $(part REPLACE 250 250 "$(extent 0 3)")"
+manifest_v1 extent-outside "$(part REPLACE 0 500 "$(extent 3 1)")"
+manifest_v1 data-of-4-gib "$(part REPLACE 0 4294967295 "$(extent 0 1)")"
 
 signatures() { encode Signatures "corpus/signature-set/$1"; }
 signatures two-keys <<<'signatures { data: "0123456789abcdef" } signatures { version: 2 data: "x" }'

@@ -94,11 +94,11 @@ int payload_read_version(int payload_fd, char **ret_version, ErrorText *error)
     _cleanup_free_ uint8_t *data = malloc(header.n_manifest_bytes + 1);
     if (!data)
         return error_say(error, -ENOMEM, "out of memory");
-    r = fd_pread_full(payload_fd, data, header.n_manifest_bytes, PAYLOAD_HEADER_BYTES);
+    r = fd_pread_full(payload_fd, data, header.n_manifest_bytes, header.n_header_bytes);
     if (r < 0)
         return error_say(error, -EINVAL, "the payload ends before its manifest does");
     _cleanup_(manifest_freep) Manifest *manifest = NULL;
-    if (manifest_parse(data, header.n_manifest_bytes, &manifest, error) != UPDATE_OK)
+    if (manifest_parse(header.format, data, header.n_manifest_bytes, &manifest, error) != UPDATE_OK)
         return -EINVAL;
     *ret_version = strdup(manifest->version);
     return *ret_version ? 0 : error_say(error, -ENOMEM, "out of memory");

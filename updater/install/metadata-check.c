@@ -84,8 +84,8 @@ UpdateError metadata_check(const uint8_t *data, size_t n_bytes, const KeyRing *k
     if (code != UPDATE_OK)
         return code;
 
-    code = manifest_parse(data + PAYLOAD_HEADER_BYTES, (size_t)metadata.header.n_manifest_bytes,
-            &metadata.manifest, error);
+    code = manifest_parse(metadata.header.format, data + metadata.header.n_header_bytes,
+            (size_t)metadata.header.n_manifest_bytes, &metadata.manifest, error);
     if (code != UPDATE_OK)
         return code;
     if (!u64_add(metadata.header.n_metadata_bytes, metadata.manifest->n_blob_bytes,

@@ -19,7 +19,8 @@ typedef struct {
 } CreateOptions;
 
 enum {
-    OPTION_PRODUCT = 256,
+    OPTION_FORMAT = 256,
+    OPTION_PRODUCT,
     OPTION_VERSION,
     OPTION_MIN_VERSION,
     OPTION_KEY,
@@ -32,6 +33,7 @@ enum {
 };
 
 static const struct option option_table[] = {
+        {"format", required_argument, NULL, OPTION_FORMAT},
         {"product", required_argument, NULL, OPTION_PRODUCT},
         {"version", required_argument, NULL, OPTION_VERSION},
         {"min-version", required_argument, NULL, OPTION_MIN_VERSION},
@@ -75,6 +77,10 @@ static int take_option(void *userdata, int option)
     long number = 0;
     int r = 0;
     switch (option) {
+    case OPTION_FORMAT:
+        r = take_number("--format", 2, &number);
+        options->writer.format = (unsigned)number;
+        return r;
     case OPTION_PRODUCT:
         options->writer.product = optarg;
         return 0;
@@ -111,13 +117,34 @@ static int take_option(void *userdata, int option)
     }
 }
 
+static int check_v1(const CreateOptions *options)
+{
+    const PayloadWriterOptions *writer = &options->writer;
+    if (writer->product || writer->version || writer->min_version || writer->level != 0 ||
+            options->salt.is_given || writer->without_verity)
+        return payload_tool_usage_error(
+                "format 1 holds no product, no versions and no tree, and is "
+                "compressed by bzip2: leave out their options");
+    return 0;
+}
+
+static int check_v2(const CreateOptions *options)
+{
+    if (!options->writer.product || !options->writer.version)
+        return payload_tool_usage_error("create needs --product and --version");
+    return 0;
+}
+
 static int parse(CreateOptions *options, int argc, char **argv)
 {
     int r = payload_tool_take_options(argc, argv, "o:", option_table, take_option, options);
     if (r != 0)
         return r;
-    if (!options->writer.product || !options->writer.version || !options->out_path)
-        return payload_tool_usage_error("create needs --product, --version and -o");
+    r = options->writer.format == 1 ? check_v1(options) : check_v2(options);
+    if (r != 0)
+        return r;
+    if (!options->out_path)
+        return payload_tool_usage_error("create needs -o");
     if (options->n_keys + options->n_open_signatures == 0)
         return payload_tool_usage_error("create needs --key, or --signature-size and 'sign' later");
     if (optind == argc)
@@ -184,7 +211,7 @@ int update_payload_create(int argc, char **argv, void *context)
 {
     (void)context;
     int last_percent = -1;
-    CreateOptions options = {.writer = {.userdata = &last_percent}};
+    CreateOptions options = {.writer = {.format = 2, .userdata = &last_percent}};
     int r = parse(&options, argc, argv);
     if (r != 0)
         return r;

@@ -23,6 +23,10 @@ static const struct {
 } operation_names[] = {
         {OPERATION_REPLACE, "REPLACE"},
         {OPERATION_REPLACE_BZ, "REPLACE_BZ"},
+        {OPERATION_MOVE, "MOVE"},
+        {OPERATION_BSDIFF, "BSDIFF"},
+        {OPERATION_SOURCE_COPY, "SOURCE_COPY"},
+        {OPERATION_SOURCE_BSDIFF, "SOURCE_BSDIFF"},
         {OPERATION_REPLACE_XZ, "REPLACE_XZ"},
         {OPERATION_REPLACE_ZSTD, "REPLACE_ZSTD"},
         {OPERATION_ZERO, "ZERO"},
@@ -97,12 +101,15 @@ static json_t *payload_value(const PayloadFile *file)
     json_t *partitions = json_array();
     for (size_t i = 0; i < manifest->n_partitions; i++)
         json_array_append_new(partitions, partition_value(&manifest->partitions[i]));
-    return json_pack("{s:i, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "format", 2,
-            "product", manifest->product, "version", manifest->version, "min_version",
-            manifest->min_version, "size_bytes", number(payload_file_size_bytes(file)),
-            "manifest_bytes", number(header->n_manifest_bytes), "metadata_signed_bytes",
+    return json_pack("{s:i, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "format",
+            (int)manifest->format, "product", manifest->product, "version", manifest->version,
+            "min_version", manifest->min_version, "size_bytes",
+            number(payload_file_size_bytes(file)), "manifest_bytes",
+            number(header->n_manifest_bytes), "metadata_signed_bytes",
             number(header->n_signed_bytes), "data_offset_bytes", number(header->n_metadata_bytes),
-            "metadata_signature", signature_value(payload_file_metadata_signature(file)),
+            "metadata_signature",
+            manifest->format == 1 ? json_null()
+                                  : signature_value(payload_file_metadata_signature(file)),
             "payload_signature", signature_value(payload_file_payload_signature(file)),
             "partitions", partitions);
 }
@@ -151,15 +158,24 @@ static void print_partition(const json_t *partition)
     printf("\n");
 }
 
-static void print_text(const json_t *payload)
+static void print_names(const json_t *payload)
 {
     const char *min_version = text_of(payload, "min_version");
     printf("product:              %s\n", text_of(payload, "product"));
     printf("version:              %s\n", text_of(payload, "version"));
     printf("installs from:        %s\n", min_version[0] ? min_version : "any version");
+}
+
+static void print_text(const json_t *payload)
+{
+    bool is_v1 = number_of(payload, "format") == 1;
+    printf("format:               %s\n", is_v1 ? "1, which names no product and no version" : "2");
+    if (!is_v1)
+        print_names(payload);
     printf("size:                 %" PRId64 " bytes\n", number_of(payload, "size_bytes"));
     printf("manifest:             %" PRId64 " bytes\n", number_of(payload, "manifest_bytes"));
-    print_signature("metadata signatures:  ", json_object_get(payload, "metadata_signature"));
+    if (!is_v1)
+        print_signature("metadata signatures:  ", json_object_get(payload, "metadata_signature"));
     print_signature("payload signatures:   ", json_object_get(payload, "payload_signature"));
     size_t i;
     json_t *partition;

@@ -91,11 +91,29 @@ static int parse(SignOptions *options, int argc, char **argv)
     size_t n_signatures = options->metadata_signatures.n_paths;
     if (has_digests == (n_signatures + options->payload_signatures.n_paths > 0))
         return payload_tool_usage_error("sign writes digests or takes signatures: give either");
+    if (!has_digests && !options->out_path)
+        return payload_tool_usage_error("sign needs -o to put signatures in");
+    return 0;
+}
+
+/* Format 2 has two signatures, format 1 only that of the payload. */
+static int check_format(const SignOptions *options, unsigned format)
+{
+    size_t n_metadata = options->metadata_signatures.n_paths;
+    size_t n_payload = options->payload_signatures.n_paths;
+    bool has_digests = n_metadata + n_payload == 0;
+    if (format == 1) {
+        if (options->metadata_digest_path || n_metadata > 0)
+            return payload_tool_usage_error("%s has format 1, which has no metadata signature: "
+                                            "give --payload-digest or --payload-signature alone",
+                    options->path);
+        return 0;
+    }
     if (has_digests && (!options->metadata_digest_path || !options->payload_digest_path))
         return payload_tool_usage_error("sign needs --metadata-digest and --payload-digest");
-    if (!has_digests && (n_signatures != options->payload_signatures.n_paths || !options->out_path))
-        return payload_tool_usage_error("sign needs -o and as many --metadata-signature as "
-                                        "--payload-signature");
+    if (n_metadata != n_payload)
+        return payload_tool_usage_error(
+                "sign needs as many --metadata-signature as --payload-signature");
     return 0;
 }
 
@@ -110,7 +128,9 @@ static int write_digests(const SignOptions *options, const PayloadFile *file, Er
     Sha256 payload_digest;
     if (payload_file_payload_digest(file, &payload_digest, error) != UPDATE_OK)
         return -EIO;
-    int r = write_digest(options->metadata_digest_path, payload_file_metadata_digest(file), error);
+    int r = 0;
+    if (options->metadata_digest_path)
+        r = write_digest(options->metadata_digest_path, payload_file_metadata_digest(file), error);
     return r < 0 ? r : write_digest(options->payload_digest_path, &payload_digest, error);
 }
 
@@ -175,8 +195,11 @@ static int verify_blobs(const PayloadFile *file, const KeyRing *ring, const uint
         const uint8_t *payload_blob, ErrorText *error)
 {
     Sha256 payload_digest;
-    UpdateError failure = key_ring_verify(ring, payload_file_metadata_digest(file), metadata_blob,
-            payload_file_metadata_signature(file).n_bytes, UPDATE_ERROR_METADATA_SIGNATURE, error);
+    UpdateError failure = UPDATE_OK;
+    if (metadata_blob)
+        failure = key_ring_verify(ring, payload_file_metadata_digest(file), metadata_blob,
+                payload_file_metadata_signature(file).n_bytes, UPDATE_ERROR_METADATA_SIGNATURE,
+                error);
     if (failure == UPDATE_OK)
         failure = payload_file_payload_digest(file, &payload_digest, error);
     if (failure == UPDATE_OK)
@@ -191,7 +214,9 @@ static int insert_signatures(const SignOptions *options, const PayloadFile *file
     PayloadSignature payload = payload_file_payload_signature(file);
     _cleanup_free_ uint8_t *metadata_blob = NULL;
     _cleanup_free_ uint8_t *payload_blob = NULL;
-    int r = make_blob(&metadata, &options->metadata_signatures, &metadata_blob, error);
+    int r = 0;
+    if (metadata.n_bytes > 0)
+        r = make_blob(&metadata, &options->metadata_signatures, &metadata_blob, error);
     if (r >= 0)
         r = make_blob(&payload, &options->payload_signatures, &payload_blob, error);
     if (r >= 0 && options->keys.ring)
@@ -205,7 +230,7 @@ static int insert_signatures(const SignOptions *options, const PayloadFile *file
         return r;
     int fd = output_file_fd(out);
     r = copy_payload(file, fd);
-    if (r >= 0)
+    if (r >= 0 && metadata_blob)
         r = fd_pwrite_full(fd, metadata_blob, metadata.n_bytes, metadata.offset_bytes);
     if (r >= 0)
         r = fd_pwrite_full(fd, payload_blob, payload.n_bytes, payload.offset_bytes);
@@ -221,8 +246,11 @@ static int sign(const SignOptions *options)
     UpdateError failure = payload_file_open(options->path, NULL, &file, &error);
     if (failure != UPDATE_OK)
         return payload_tool_fail_update(failure, &error);
-    int r = options->metadata_digest_path ? write_digests(options, file, &error)
-                                          : insert_signatures(options, file, &error);
+    int r = check_format(options, payload_file_header(file)->format);
+    if (r != 0)
+        return r;
+    r = options->payload_digest_path ? write_digests(options, file, &error)
+                                     : insert_signatures(options, file, &error);
     return r < 0 ? payload_tool_fail(r, &error) : EXIT_SUCCESS;
 }
 

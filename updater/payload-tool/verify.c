@@ -86,8 +86,11 @@ int update_payload_verify(int argc, char **argv, void *context)
             r = payload_tool_fail_update(failure, &error);
     }
     payload_tool_keys_done(&options.keys);
-    if (r == 0)
-        printf("%s is good: product %s, version %s\n", options.path,
-                payload_file_manifest(file)->product, payload_file_manifest(file)->version);
+    const Manifest *manifest = r == 0 ? payload_file_manifest(file) : NULL;
+    if (manifest && manifest->format == 1)
+        printf("%s is good: format 1\n", options.path);
+    else if (manifest)
+        printf("%s is good: product %s, version %s\n", options.path, manifest->product,
+                manifest->version);
     return r;
 }

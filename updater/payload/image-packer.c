@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "updater/payload/image-packer.h"
 
+#include <bzlib.h>
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #define CHUNK_BLOCKS (CHUNK_BYTES / MANIFEST_BLOCK_BYTES)
 #define FRAMES_PER_CHUNK (CHUNK_BYTES / MANIFEST_FRAME_BYTES)
 #define THREADS_MAX 32
+#define BZIP2_BLOCK_SIZE 9 /* of 100 kB */
 
 /* A slot has room for a chunk and one frame more: compression is given up beyond the chunk. */
 #define SLOT_BYTES (CHUNK_BYTES + ZSTD_COMPRESSBOUND(MANIFEST_FRAME_BYTES))
@@ -79,9 +81,25 @@ const Operation *packed_image_operations(const PackedImage *image, size_t *ret_n
     return image->operations;
 }
 
+/* As delta_generator does, byte for byte. False when it would not be smaller. */
+static bool compress_bzip2(
+        Desk *desk, Operation *operation, size_t n_chunk_bytes, uint8_t *ret_data, int *ret_error)
+{
+    unsigned n_bytes = (unsigned)n_chunk_bytes;
+    int bz = BZ2_bzBuffToBuffCompress((char *)ret_data, &n_bytes, (char *)desk->chunk,
+            (unsigned)n_chunk_bytes, BZIP2_BLOCK_SIZE, 0, 0);
+    if (bz == BZ_MEM_ERROR)
+        *ret_error = -ENOMEM;
+    if (bz != BZ_OK || n_bytes >= n_chunk_bytes)
+        return false;
+    operation->type = OPERATION_REPLACE_BZ;
+    operation->n_data_bytes = n_bytes;
+    return true;
+}
+
 /* Compresses the chunk frame by frame. False when it would not be smaller. */
-static bool compress(Desk *desk, PackedOperation *packed, size_t n_chunk_bytes, uint8_t *ret_data,
-        int *ret_error)
+static bool compress_zstd(Desk *desk, PackedOperation *packed, size_t n_chunk_bytes,
+        uint8_t *ret_data, int *ret_error)
 {
     Operation *operation = &packed->operation;
     size_t n_bytes = 0;
@@ -108,9 +126,10 @@ static bool compress(Desk *desk, PackedOperation *packed, size_t n_chunk_bytes, 
 static int pack_chunk(Packer *packer, Desk *desk, size_t i, uint8_t *ret_data)
 {
     PackedOperation *packed = &packer->image->packed[i];
-    size_t n_bytes = (size_t)packed->extent.n_blocks * MANIFEST_BLOCK_BYTES;
-    int r = fd_pread_full(packer->image_fd, desk->chunk, n_bytes,
-            packed->extent.start_block * MANIFEST_BLOCK_BYTES);
+    uint64_t at_bytes = packed->extent.start_block * MANIFEST_BLOCK_BYTES;
+    size_t n_dst_bytes = (size_t)packed->extent.n_blocks * MANIFEST_BLOCK_BYTES;
+    size_t n_bytes = MIN(n_dst_bytes, packer->options->n_image_bytes - at_bytes);
+    int r = fd_pread_full(packer->image_fd, desk->chunk, n_bytes, at_bytes);
     if (r < 0)
         return error_say(&desk->error, r, "the image cannot be read: %s", strerror(-r));
 
@@ -119,12 +138,15 @@ static int pack_chunk(Packer *packer, Desk *desk, size_t i, uint8_t *ret_data)
             .type = OPERATION_ZERO,
             .dst_extents = &packed->extent,
             .n_dst_extents = 1,
-            .n_dst_bytes = n_bytes,
+            .n_dst_bytes = n_dst_bytes,
             .frame_bytes = packed->frame_bytes,
     };
-    if (bytes_are_zero(desk->chunk, n_bytes))
+    bool is_bzip2 = packer->options->is_bzip2;
+    if (!is_bzip2 && bytes_are_zero(desk->chunk, n_bytes))
         return 0;
-    if (!compress(desk, packed, n_bytes, ret_data, &r)) {
+    bool is_smaller = is_bzip2 ? compress_bzip2(desk, operation, n_bytes, ret_data, &r)
+                               : compress_zstd(desk, packed, n_bytes, ret_data, &r);
+    if (!is_smaller) {
         if (r < 0)
             return r;
         operation->type = OPERATION_REPLACE;

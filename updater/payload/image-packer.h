@@ -4,6 +4,7 @@
 /* An image cut into operations of 1 MiB of target, compressed by worker threads, the blobs laid
  * one behind the other. The same image and level give the same bytes, however many threads. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,8 +20,10 @@
 #define IMAGE_PACKER_LEVEL 5
 
 typedef struct {
-    unsigned n_threads; /* 0: one per processor, at most 32 */
-    int level;          /* of zstd; 0: IMAGE_PACKER_LEVEL */
+    unsigned n_threads;     /* 0: one per processor, at most 32 */
+    int level;              /* of zstd; 0: IMAGE_PACKER_LEVEL */
+    bool is_bzip2;          /* for format 1: bzip2 at its best, and no zeros that are not data */
+    uint64_t n_image_bytes; /* where the image ends, perhaps inside the last block */
     /* Called by one thread at a time with the bytes read since the last call; may be NULL. */
     void (*on_progress)(uint64_t n_bytes, void *userdata);
     void *userdata;

@@ -92,6 +92,9 @@ static UpdateError check_type(const Operation *operation, Where where, ErrorText
             return refuse_operation(
                     where, UPDATE_ERROR_MANIFEST, error, "writes zeros, but has data");
         return UPDATE_OK;
+    case OPERATION_MOVE: /* of format 1 */
+    case OPERATION_BSDIFF:
+        break;
     case OPERATION_SOURCE_COPY:
     case OPERATION_SOURCE_BSDIFF:
         return refuse_operation(where, UPDATE_ERROR_MANIFEST, error,

@@ -13,3 +13,8 @@
  * bytes. Errors: -EINVAL when manifest_check() refuses it, -ENOMEM. */
 int manifest_write(
         const Manifest *manifest, uint8_t **ret_data, size_t *ret_n_bytes, ErrorText *error);
+
+/* The same in format 1, of partitions that the image packer made: the slot's first, then kernel and
+ * PCR policy. Names and versions are not in it. Errors: -EFBIG beyond 4 GiB of blobs, -ENOMEM. */
+int manifest_write_v1(
+        const Manifest *manifest, uint8_t **ret_data, size_t *ret_n_bytes, ErrorText *error);

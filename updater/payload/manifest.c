@@ -6,6 +6,7 @@
 
 #include "common/bytes.h"
 #include "updater/payload/manifest-check.h"
+#include "updater/payload/manifest-v1.h"
 #include "updater/payload/manifest.pb-c.h"
 #include "updater/payload/message-arena.h"
 
@@ -23,7 +24,7 @@ typedef struct {
     MessageArena *arena;
 } ManifestObject;
 
-static UpdateError refuse_memory(const MessageArena *arena, ErrorText *error)
+UpdateError manifest_refuse_memory(const MessageArena *arena, ErrorText *error)
 {
     if (message_arena_is_exhausted(arena))
         return error_say(error, UPDATE_ERROR_MANIFEST,
@@ -44,7 +45,7 @@ static UpdateError read_extents(MessageArena *arena, Wire__Extent *const *wire, 
 {
     Extent *extents = message_arena_take(arena, n_extents, sizeof(*extents));
     if (!extents)
-        return refuse_memory(arena, error);
+        return manifest_refuse_memory(arena, error);
     uint64_t n_blocks = 0;
     for (size_t i = 0; i < n_extents; i++) {
         extents[i] = (Extent){.start_block = wire[i]->start_block, .n_blocks = wire[i]->num_blocks};
@@ -97,19 +98,16 @@ static UpdateError read_operation(MessageArena *arena, const Wire__InstallOperat
     return read_places(arena, wire, operation, error);
 }
 
+/* operations: room for those of the partition with this index. */
 static UpdateError read_operations(MessageArena *arena, const Wire__PartitionUpdate *wire,
-        PartitionUpdate *partition, ErrorText *error)
+        size_t i_partition, Operation *operations, ErrorText *error)
 {
-    Operation *operations = message_arena_take(arena, wire->n_operations, sizeof(*operations));
-    if (!operations)
-        return refuse_memory(arena, error);
     for (size_t i = 0; i < wire->n_operations; i++) {
         UpdateError failure = read_operation(arena, wire->operations[i], &operations[i], error);
         if (failure != UPDATE_OK)
             return failure;
+        operations[i].partition = i_partition;
     }
-    partition->operations = operations;
-    partition->n_operations = wire->n_operations;
     return UPDATE_OK;
 }
 
@@ -154,10 +152,10 @@ static UpdateError read_index(
     return UPDATE_OK;
 }
 
-static UpdateError read_partition(MessageArena *arena, const Wire__PartitionUpdate *wire,
-        PartitionUpdate *partition, ErrorText *error)
+static UpdateError read_partition(
+        const Wire__PartitionUpdate *wire, PartitionUpdate *partition, ErrorText *error)
 {
-    *partition = (PartitionUpdate){.name = wire->partition_name};
+    *partition = (PartitionUpdate){.name = wire->partition_name, .kind = PARTITION_SLOT};
     const Wire__PartitionInfo *info = wire->new_partition_info;
     if (!info || !info->has_size || !read_hash(info->has_hash, info->hash, &partition->hash))
         return error_say(error, UPDATE_ERROR_NO_PARTITION_INFO,
@@ -181,7 +179,35 @@ static UpdateError read_partition(MessageArena *arena, const Wire__PartitionUpda
         failure = read_tree(wire, partition, error);
     if (failure == UPDATE_OK)
         failure = read_index(wire, partition, error);
-    return failure == UPDATE_OK ? read_operations(arena, wire, partition, error) : failure;
+    return failure;
+}
+
+static UpdateError read_partitions(MessageArena *arena, const Wire__DeltaArchiveManifest *wire,
+        Manifest *manifest, ErrorText *error)
+{
+    size_t n_operations = 0;
+    for (size_t i = 0; i < wire->n_partitions; i++)
+        n_operations += wire->partitions[i]->n_operations;
+    PartitionUpdate *partitions =
+            message_arena_take(arena, wire->n_partitions, sizeof(*partitions));
+    Operation *operations = message_arena_take(arena, n_operations, sizeof(*operations));
+    if (!partitions || !operations)
+        return manifest_refuse_memory(arena, error);
+    manifest->partitions = partitions;
+    manifest->n_partitions = wire->n_partitions;
+    manifest->operations = operations;
+    manifest->n_operations = n_operations;
+    for (size_t i = 0; i < wire->n_partitions; i++) {
+        UpdateError failure = read_partition(wire->partitions[i], &partitions[i], error);
+        if (failure == UPDATE_OK)
+            failure = read_operations(arena, wire->partitions[i], i, operations, error);
+        if (failure != UPDATE_OK)
+            return failure;
+        partitions[i].operations = operations;
+        partitions[i].n_operations = wire->partitions[i]->n_operations;
+        operations += partitions[i].n_operations;
+    }
+    return UPDATE_OK;
 }
 
 static UpdateError check_format(const Wire__DeltaArchiveManifest *wire, ErrorText *error)
@@ -204,40 +230,44 @@ static UpdateError check_format(const Wire__DeltaArchiveManifest *wire, ErrorTex
     return UPDATE_OK;
 }
 
-static UpdateError read_manifest(
-        ManifestObject *object, const Wire__DeltaArchiveManifest *wire, ErrorText *error)
+static UpdateError read_v2(MessageArena *arena, const uint8_t *data, size_t n_bytes,
+        Manifest *manifest, ErrorText *error)
 {
-    UpdateError failure = check_format(wire, error);
+    const ProtobufCMessage *message = NULL;
+    UpdateError failure = manifest_unpack(
+            arena, &wire__delta_archive_manifest__descriptor, data, n_bytes, &message, error);
     if (failure != UPDATE_OK)
         return failure;
-    PartitionUpdate *partitions =
-            message_arena_take(object->arena, wire->n_partitions, sizeof(*partitions));
-    if (!partitions)
-        return refuse_memory(object->arena, error);
-    for (size_t i = 0; i < wire->n_partitions; i++) {
-        failure = read_partition(object->arena, wire->partitions[i], &partitions[i], error);
-        if (failure != UPDATE_OK)
-            return failure;
-    }
-    object->manifest = (Manifest){
+    const Wire__DeltaArchiveManifest *wire = (const Wire__DeltaArchiveManifest *)message;
+    failure = check_format(wire, error);
+    if (failure != UPDATE_OK)
+        return failure;
+    *manifest = (Manifest){
+            .format = 2,
             .product = wire->product,
             .version = wire->version,
             .min_version = wire->min_version ? wire->min_version : "",
-            .partitions = partitions,
-            .n_partitions = wire->n_partitions,
             .signatures_offset_bytes = wire->signatures_offset,
             .n_signatures_bytes = wire->signatures_size,
     };
-    failure = manifest_check(&object->manifest, error);
-    /* Checked: an offset that the operations' data add up to, and a size of at most 64 KiB. */
-    if (failure == UPDATE_OK && !u64_add(wire->signatures_offset, wire->signatures_size,
-                                        &object->manifest.n_blob_bytes))
-        failure = error_say(error, UPDATE_ERROR_MANIFEST, "the payload goes past any file");
-    return failure;
+    failure = read_partitions(arena, wire, manifest, error);
+    return failure == UPDATE_OK ? manifest_check(manifest, error) : failure;
 }
 
-UpdateError manifest_parse(
-        const uint8_t *data, size_t n_bytes, Manifest **ret_manifest, ErrorText *error)
+UpdateError manifest_unpack(MessageArena *arena, const ProtobufCMessageDescriptor *descriptor,
+        const uint8_t *data, size_t n_bytes, const ProtobufCMessage **ret_message, ErrorText *error)
+{
+    *ret_message = message_arena_unpack(arena, descriptor, data, n_bytes);
+    if (*ret_message)
+        return UPDATE_OK;
+    if (message_arena_is_exhausted(arena))
+        return manifest_refuse_memory(arena, error);
+    return error_say(error, UPDATE_ERROR_MANIFEST,
+            "the payload's manifest cannot be read: the payload was made wrong");
+}
+
+UpdateError manifest_parse(unsigned format, const uint8_t *data, size_t n_bytes,
+        Manifest **ret_manifest, ErrorText *error)
 {
     ManifestObject *object = calloc(1, sizeof(*object));
     if (!object)
@@ -249,15 +279,13 @@ UpdateError manifest_parse(
         n_extra_bytes = n_bytes * MEMORY_FACTOR;
     if (message_arena_new(n_bytes + n_extra_bytes + MEMORY_BASE_BYTES, &object->arena) < 0)
         return error_say(error, UPDATE_ERROR_GENERIC, "out of memory");
-    const Wire__DeltaArchiveManifest *wire =
-            (const Wire__DeltaArchiveManifest *)message_arena_unpack(
-                    object->arena, &wire__delta_archive_manifest__descriptor, data, n_bytes);
-    if (!wire && message_arena_is_exhausted(object->arena))
-        return refuse_memory(object->arena, error);
-    if (!wire)
-        return error_say(error, UPDATE_ERROR_MANIFEST,
-                "the payload's manifest cannot be read: the payload was made wrong");
-    UpdateError failure = read_manifest(object, wire, error);
+    UpdateError failure = format == 1
+                                  ? manifest_read_v1(object->arena, data, n_bytes, manifest, error)
+                                  : read_v2(object->arena, data, n_bytes, manifest, error);
+    /* Checked: an offset that the operations' data add up to, and a size of at most 64 KiB. */
+    if (failure == UPDATE_OK && !u64_add(manifest->signatures_offset_bytes,
+                                        manifest->n_signatures_bytes, &manifest->n_blob_bytes))
+        failure = error_say(error, UPDATE_ERROR_MANIFEST, "the payload goes past any file");
     if (failure != UPDATE_OK)
         return failure;
     *ret_manifest = TAKE_PTR(manifest);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The manifest of a payload, read out of its protobuf (updater/payload/manifest.proto, AOSP's
- * update_metadata.proto with our fields from 1000 up) and checked as a whole: what a Manifest
- * says can be acted upon without further bounds checks. Everything is inside the object. */
+/* The manifest of a payload, read out of its protobuf and checked as a whole: what a Manifest says
+ * can be acted upon without further bounds checks. Format 2 is AOSP's update_metadata.proto with
+ * our fields from 1000 up (updater/payload/manifest.proto), format 1 is CoreOS's
+ * (updater/payload/manifest-v1.proto). Everything is inside the object. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,18 +19,24 @@
 #define MANIFEST_BLOCK_BYTES 4096
 #define MANIFEST_FRAME_BYTES (16 * 1024)       /* of target per zstd frame */
 #define MANIFEST_OPERATION_MAX_BYTES (8 << 20) /* of target, and of blob, per operation */
+#define MANIFEST_V1_BLOB_MAX_BYTES (32 << 20)  /* format 1: of blob; of target there is no bound */
+#define MANIFEST_FILE_MAX_BYTES (1 << 30)      /* of what a procedure of format 1 installs */
 #define MANIFEST_PARTITIONS_MAX 16
 
-typedef enum { /* the numbers of the format */
+typedef enum { /* the numbers of the formats */
     OPERATION_REPLACE = 0,
     OPERATION_REPLACE_BZ = 1,
-    OPERATION_SOURCE_COPY = 4,   /* of the partition's source, which is the slot that runs */
+    OPERATION_MOVE = 2,        /* format 1: within the target; all is read before any is written */
+    OPERATION_BSDIFF = 3,      /* format 1: the same, patched (bsdiff's BSDIFF40) */
+    OPERATION_SOURCE_COPY = 4, /* of the partition's source, which is the slot that runs */
     OPERATION_SOURCE_BSDIFF = 5, /* the same, patched (bsdiff's BSDIFF40) */
     OPERATION_ZERO = 6,
     OPERATION_DISCARD = 7, /* reads back as zeros here: written as ZERO */
     OPERATION_REPLACE_XZ = 8,
     OPERATION_REPLACE_ZSTD = 14,
 } OperationType;
+
+#define EXTENT_HOLE UINT64_MAX /* start_block of blocks that are nowhere; in format 1 alone */
 
 typedef struct {
     uint64_t start_block;
@@ -38,29 +45,40 @@ typedef struct {
 
 typedef struct {
     OperationType type;
+    size_t partition;           /* its index */
     uint64_t data_offset_bytes; /* of the blob, from the first blob of the file */
     uint64_t n_data_bytes;      /* 0 for ZERO and DISCARD */
     Sha256 data_sha256;         /* of the blob; set where n_data_bytes is not 0 */
     const Extent *dst_extents;
     size_t n_dst_extents;
     uint64_t n_dst_bytes;      /* sum of the extents */
+    uint64_t n_short_bytes;    /* by so much may the data yield less; 0 in format 2 */
     const Extent *src_extents; /* of operations that read a source; else none */
     size_t n_src_extents;
-    uint64_t n_src_bytes; /* sum of the extents */
+    uint64_t n_src_bytes; /* sum of the extents; BSDIFF may end before, in the last block */
     bool has_src_sha256;
     Sha256 src_sha256;           /* of what the source extents hold, one behind the other */
     const uint32_t *frame_bytes; /* REPLACE_ZSTD: compressed size of each frame; may be absent */
     size_t n_frames;
 } Operation;
 
+typedef enum {
+    PARTITION_SLOT,
+    PARTITION_KERNEL,     /* a file, in format 1 */
+    PARTITION_PCR_POLICY, /* the same */
+    PARTITION_UNKNOWN,    /* a procedure of format 1 that is not known here: of no effect */
+} PartitionKind;
+
 typedef struct {
     const char *name;
-    uint64_t size_bytes; /* what hash covers: data, tree, what follows; multiple of 4096 */
+    PartitionKind kind;
+    uint64_t size_bytes; /* what hash covers: data, tree, what follows; in format 2 a multiple of
+                            4096 */
     Sha256 hash;
     bool has_source;       /* a delta: operations may read what the slot that runs holds */
     uint64_t source_bytes; /* multiple of 4096 */
     Sha256 source_hash;
-    const Operation *operations; /* data_offset_bytes ascends without gaps */
+    const Operation *operations; /* of the manifest's, those of this partition */
     size_t n_operations;
     bool has_verity;
     VerityParameters verity;   /* data is blocks [0, n_data_blocks) of the partition */
@@ -71,25 +89,37 @@ typedef struct {
 } PartitionUpdate;
 
 typedef struct Manifest {
-    const char *product;     /* never empty */
-    const char *version;     /* never empty */
+    unsigned format;         /* 1 or 2 */
+    const char *product;     /* "" in format 1, which does not say, and only there */
+    const char *version;     /* the same */
     const char *min_version; /* oldest running version that may install this; "" for any */
     const PartitionUpdate *partitions;
     size_t n_partitions;
+    const Operation *operations; /* of all; data_offset_bytes ascends without gaps */
+    size_t n_operations;
     uint64_t signatures_offset_bytes; /* of the payload signature, from the first blob */
     uint64_t n_signatures_bytes;
     uint64_t n_blob_bytes; /* all blobs with the payload signature: file size - metadata */
 } Manifest;
 
-/* Reads n_bytes at data (borrowed). Checks: block size, known operation types, blobs consecutive up
+/* Reads n_bytes at data (borrowed) of a payload of this format.
+ *
+ * Format 2 is checked for: block size, known operation types, blobs consecutive up
  * to signatures_offset, every blob with a hash, extents inside size_bytes, none empty, the tree's
  * extent behind the data, inside size_bytes and of the right size, every other block of the
  * partition written by exactly one operation, index length, frames that add up, names unique and
- * printable. Memory is bounded by a multiple of n_bytes and by n_bytes + 97 MiB.
+ * printable.
+ *
+ * Format 1 is checked for: block size, known operation types, blobs consecutive up to
+ * signatures_offset, every blob with a hash, extents and lengths that no arithmetic can overflow,
+ * a partition and at most one kernel and one PCR policy with size and hash. The first partition is
+ * the slot's.
+ *
+ * Memory is bounded by a multiple of n_bytes and by n_bytes + 97 MiB.
  * Returns UPDATE_OK, UPDATE_ERROR_MANIFEST, UPDATE_ERROR_VERSION_REFUSED (minor version),
  * UPDATE_ERROR_NO_SIGNATURE, UPDATE_ERROR_NO_PARTITION_INFO, UPDATE_ERROR_OPERATION_HASH (a blob
  * without one), or UPDATE_ERROR_GENERIC for lack of memory. */
-UpdateError manifest_parse(
-        const uint8_t *data, size_t n_bytes, Manifest **ret_manifest, ErrorText *error);
+UpdateError manifest_parse(unsigned format, const uint8_t *data, size_t n_bytes,
+        Manifest **ret_manifest, ErrorText *error);
 void manifest_free(Manifest *manifest);
 DEFINE_CLEANUP(Manifest *, manifest_free);

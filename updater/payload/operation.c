@@ -38,7 +38,8 @@ static UpdateError write_out(Place *place, const uint8_t *data, size_t n_bytes, 
         uint64_t n_extent_bytes = extent->n_blocks * MANIFEST_BLOCK_BYTES;
         size_t n = MIN(n_bytes, n_extent_bytes - place->n_done_bytes);
         uint64_t at_bytes = extent->start_block * MANIFEST_BLOCK_BYTES + place->n_done_bytes;
-        int r = place->sink->write(at_bytes, data, n, place->sink->userdata);
+        bool is_hole = extent->start_block == EXTENT_HOLE;
+        int r = is_hole ? 0 : place->sink->write(at_bytes, data, n, place->sink->userdata);
         if (r < 0)
             return refuse_write(r, at_bytes, error);
         data += n;
@@ -86,6 +87,15 @@ static int fill(OperationDecoder *decoder, uint8_t *buffer, size_t *ret_n_bytes)
     return 0;
 }
 
+/* The data of format 1 may end inside a block, which is filled up with zeros. The buffer has room:
+ * its size is a multiple of a block. */
+static size_t pad_block(uint8_t *buffer, size_t n_bytes)
+{
+    size_t n_pad = -n_bytes % MANIFEST_BLOCK_BYTES;
+    memset(buffer + n_bytes, 0, n_pad);
+    return n_bytes + n_pad;
+}
+
 static UpdateError decompress(
         Place *place, OperationDecoder *decoder, uint8_t *buffer, ErrorText *error)
 {
@@ -97,9 +107,9 @@ static UpdateError decompress(
         if (n_bytes > place->n_left_bytes)
             return refuse_length(place->operation, true, error);
         bool is_end = n_bytes < BUFFER_BYTES;
-        if (is_end && n_bytes < place->n_left_bytes)
+        if (is_end && place->n_left_bytes - n_bytes > place->operation->n_short_bytes)
             return refuse_length(place->operation, false, error);
-        UpdateError failure = write_out(place, buffer, n_bytes, error);
+        UpdateError failure = write_out(place, buffer, pad_block(buffer, n_bytes), error);
         if (failure != UPDATE_OK || is_end)
             return failure;
     }
@@ -158,6 +168,8 @@ UpdateError operation_apply(const Operation *operation, const uint8_t *blob,
     case OPERATION_REPLACE_XZ:
     case OPERATION_REPLACE_ZSTD:
         break;
+    case OPERATION_MOVE:
+    case OPERATION_BSDIFF:
     case OPERATION_SOURCE_COPY:
     case OPERATION_SOURCE_BSDIFF:
         return error_say(error, UPDATE_ERROR_OPERATION, "delta payloads are not supported yet");

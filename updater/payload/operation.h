@@ -28,9 +28,10 @@ typedef struct {
     void *userdata;
 } OperationSource;
 
-/* source may be NULL where the partition has none. blob: n_data_bytes of the operation, whole (borrowed; NULL for ZERO and DISCARD). Its hash is
- * checked before anything is decompressed. A blob that yields more or less than the extents hold
- * is an error; what was written until then stays (the slot is not bootable).
+/* source may be NULL where the partition has none. blob: n_data_bytes of the operation, whole
+ * (borrowed; NULL for ZERO and DISCARD). Its hash is checked before anything is decompressed. A
+ * blob that yields more than the extents hold, or less where it may not be short, is an error; what
+ * was written until then stays (the slot is not bootable).
  * Returns UPDATE_OK, UPDATE_ERROR_OPERATION_HASH, UPDATE_ERROR_OPERATION, UPDATE_ERROR_WRITE,
  * UPDATE_ERROR_GENERIC (memory). */
 UpdateError operation_apply(const Operation *operation, const uint8_t *blob,

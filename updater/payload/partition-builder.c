@@ -10,6 +10,7 @@
 #include "common/fd-io.h"
 #include "updater/payload/image-packer.h"
 #include "updater/payload/image-trailer.h"
+#include "updater/payload/manifest-v1.h"
 #include "updater/payload/output-file.h"
 #include "updater/payload/partition-digest.h"
 #include "updater/payload/tree-salt.h"
@@ -32,12 +33,18 @@ typedef struct {
     PartitionBuilder *builder;
     const char *scratch_path;
     int image_fd;
+    uint64_t n_image_bytes; /* of what is packed */
     uint64_t n_blocks;
     bool has_trailer;
     SlotTrailer trailer;
     uint64_t n_done_bytes; /* of both passes */
     uint64_t n_total_bytes;
 } Job;
+
+static bool is_v1(const Job *job)
+{
+    return job->options->format == 1;
+}
 
 static void on_progress(uint64_t n_bytes, void *userdata)
 {
@@ -61,7 +68,7 @@ static void choose_salt(const Job *job, VerityParameters *parameters)
 /* What the manifest says of the tree, but for a root that is computed. */
 static int plan_tree(const Job *job, PartitionUpdate *partition)
 {
-    partition->size_bytes = job->n_blocks * MANIFEST_BLOCK_BYTES;
+    partition->size_bytes = is_v1(job) ? job->n_image_bytes : job->n_blocks * MANIFEST_BLOCK_BYTES;
     if (!partition->has_verity)
         return 0;
     VerityParameters *verity = &partition->verity;
@@ -89,8 +96,9 @@ static int hash_image(Job *job, ErrorText *error)
     PartitionUpdate *partition = &job->builder->partition;
     bool is_tree_there = partition->has_verity && job->has_trailer;
     PartitionDigestOptions options = {
-            .n_data_blocks =
-                    partition->has_verity ? partition->verity.n_data_blocks : job->n_blocks,
+            .n_data_bytes = partition->has_verity
+                                    ? partition->verity.n_data_blocks * MANIFEST_BLOCK_BYTES
+                                    : partition->size_bytes,
             .verity = partition->has_verity ? &partition->verity : NULL,
             .root_hash = is_tree_there ? &job->trailer.root_hash : NULL,
             .n_blocks = is_tree_there ? job->n_blocks : 0,
@@ -135,6 +143,8 @@ static int pack_image(Job *job, int blob_fd, uint64_t *n_blob_bytes, ErrorText *
     ImagePackerOptions options = {
             .n_threads = job->options->n_threads,
             .level = job->options->level,
+            .is_bzip2 = is_v1(job),
+            .n_image_bytes = job->n_image_bytes,
             .on_progress = on_progress,
             .userdata = job,
     };
@@ -147,8 +157,9 @@ static int pack_image(Job *job, int blob_fd, uint64_t *n_blob_bytes, ErrorText *
 }
 
 /* A copy of the image that ends on a block, without a name. Returns the descriptor. */
-static int copy_padded(Job *job, uint64_t n_bytes, ErrorText *error)
+static int copy_padded(Job *job, ErrorText *error)
 {
+    uint64_t n_bytes = job->n_image_bytes;
     _cleanup_close_ int copy_fd = output_file_open_scratch(job->scratch_path, error);
     if (copy_fd < 0)
         return copy_fd;
@@ -200,32 +211,40 @@ static int pack_and_hash(Job *job, int blob_fd, uint64_t *n_blob_bytes, ErrorTex
     return r < 0 ? r : hash_image(job, error);
 }
 
+/* Format 2 has whole blocks, and a tree. */
+static int prepare_v2(Job *job, const char *image_path, int *ret_copy_fd, ErrorText *error)
+{
+    uint64_t n_bytes = job->n_blocks * MANIFEST_BLOCK_BYTES;
+    job->builder->n_padded_bytes = (size_t)(n_bytes - job->n_image_bytes);
+    if (job->builder->n_padded_bytes > 0) {
+        int fd = copy_padded(job, error);
+        if (fd < 0)
+            return fd;
+        *ret_copy_fd = job->image_fd = fd;
+        job->n_image_bytes = n_bytes;
+    }
+    return read_trailer(job, image_path, error);
+}
+
 static int build(
         Job *job, const char *image_path, int blob_fd, uint64_t *n_blob_bytes, ErrorText *error)
 {
     _cleanup_close_ int fd = open(image_path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return error_say(error, -errno, "%s cannot be opened: %s", image_path, strerror(errno));
-    uint64_t n_bytes;
     struct stat before, after;
-    int r = fstat(fd, &before) < 0 ? -errno : fd_size_bytes(fd, &n_bytes);
+    int r = fstat(fd, &before) < 0 ? -errno : fd_size_bytes(fd, &job->n_image_bytes);
     if (r < 0)
         return error_say(
                 error, r, "%s is no image: it is neither a file nor a block device", image_path);
-    if (n_bytes == 0)
+    if (job->n_image_bytes == 0)
         return error_say(error, -EINVAL, "%s is empty", image_path);
 
-    job->n_blocks = u64_div_round_up(n_bytes, MANIFEST_BLOCK_BYTES);
-    job->builder->n_padded_bytes = (size_t)(job->n_blocks * MANIFEST_BLOCK_BYTES - n_bytes);
+    job->n_blocks = u64_div_round_up(job->n_image_bytes, MANIFEST_BLOCK_BYTES);
     job->image_fd = fd;
     _cleanup_close_ int copy_fd = -1;
-    if (job->builder->n_padded_bytes > 0) {
-        copy_fd = copy_padded(job, n_bytes, error);
-        if (copy_fd < 0)
-            return copy_fd;
-        job->image_fd = copy_fd;
-    }
-    r = read_trailer(job, image_path, error);
+    if (!is_v1(job))
+        r = prepare_v2(job, image_path, &copy_fd, error);
     if (r >= 0)
         r = pack_and_hash(job, blob_fd, n_blob_bytes, error);
     if (r >= 0 && (fstat(fd, &after) < 0 || has_changed(&before, &after)))
@@ -244,6 +263,7 @@ int partition_builder_run(const PayloadWriterOptions *options, const char *name,
     if (!builder->name)
         return -ENOMEM;
     builder->partition.name = builder->name;
+    builder->partition.kind = options->format == 1 ? manifest_v1_kind_of(name) : PARTITION_SLOT;
     Job job = {
             .options = options,
             .builder = builder,

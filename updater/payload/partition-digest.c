@@ -85,19 +85,18 @@ static int compute_with_tree(
     if (r < 0)
         return r;
     digest->n_tree_blocks = layout.n_tree_blocks;
-    VerityRegion rest = {data_fd, options->n_data_blocks * VERITY_BLOCK_BYTES};
+    VerityRegion rest = {data_fd, options->n_data_bytes};
     if (options->n_blocks > 0)
-        r = add_region(
-                job, rest, (options->n_blocks - options->n_data_blocks) * VERITY_BLOCK_BYTES);
+        r = add_region(job, rest, options->n_blocks * VERITY_BLOCK_BYTES - options->n_data_bytes);
     else
         r = add_region(job, tree, layout.n_tree_blocks * VERITY_BLOCK_BYTES);
     if (r < 0)
         return r;
-    digest->block_index = calloc(options->n_data_blocks, BLOCK_INDEX_ENTRY_BYTES);
+    uint64_t n_data_blocks = options->verity->n_data_blocks;
+    digest->block_index = calloc(n_data_blocks, BLOCK_INDEX_ENTRY_BYTES);
     if (!digest->block_index)
         return -ENOMEM;
-    return read_index(
-            tree, &layout, &digest->root_hash, options->n_data_blocks, digest->block_index);
+    return read_index(tree, &layout, &digest->root_hash, n_data_blocks, digest->block_index);
 }
 
 int partition_digest_compute(const PartitionDigestOptions *options, int data_fd, VerityRegion tree,
@@ -112,8 +111,7 @@ int partition_digest_compute(const PartitionDigestOptions *options, int data_fd,
     if (options->verity)
         r = compute_with_tree(&job, data_fd, tree, &digest, error);
     else
-        r = add_region(
-                &job, (VerityRegion){data_fd, 0}, options->n_data_blocks * VERITY_BLOCK_BYTES);
+        r = add_region(&job, (VerityRegion){data_fd, 0}, options->n_data_bytes);
     if (r < 0)
         return r;
     sha256_stream_finish(hash, &digest.hash);

@@ -18,7 +18,7 @@ typedef struct {
 } PartitionDigest;
 
 typedef struct {
-    uint64_t n_data_blocks;
+    uint64_t n_data_bytes;          /* of the partition, or of what the tree covers */
     const VerityParameters *verity; /* borrowed; NULL: no tree */
     /* Borrowed. The tree is there, and is held against this root instead of being written. */
     const Sha256 *root_hash;

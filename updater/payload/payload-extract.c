@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/bytes.h"
 #include "common/fd-io.h"
 #include "updater/payload/operation.h"
 #include "updater/payload/partition-digest.h"
@@ -37,7 +38,11 @@ static int write_to_file(uint64_t offset_bytes, const uint8_t *data, size_t n_by
 static UpdateError apply(const PayloadFile *file, const PartitionUpdate *partition,
         const OperationSink *sink, ErrorText *error)
 {
-    uint8_t *blob = aligned_alloc(MANIFEST_BLOCK_BYTES, MANIFEST_OPERATION_MAX_BYTES);
+    size_t n_blob_bytes = MANIFEST_BLOCK_BYTES;
+    for (size_t i = 0; i < partition->n_operations; i++)
+        n_blob_bytes = MAX(n_blob_bytes, (size_t)partition->operations[i].n_data_bytes);
+    uint8_t *blob = aligned_alloc(MANIFEST_BLOCK_BYTES,
+            u64_div_round_up(n_blob_bytes, MANIFEST_BLOCK_BYTES) * MANIFEST_BLOCK_BYTES);
     if (!blob)
         return error_say(error, UPDATE_ERROR_GENERIC, "out of memory");
     UpdateError failure = UPDATE_OK;
@@ -90,10 +95,14 @@ UpdateError payload_file_extract(const PayloadFile *file, const PartitionUpdate 
     UpdateError failure = apply(file, partition, &sink, error);
     if (failure != UPDATE_OK)
         return failure;
+    if (ftruncate(fd, (off_t)partition->size_bytes) < 0) /* the last block was filled up */
+        return error_say(
+                error, UPDATE_ERROR_WRITE, "the image cannot be written: %s", strerror(errno));
 
     PartitionDigestOptions options = {
-            .n_data_blocks = partition->has_verity ? partition->verity.n_data_blocks
-                                                   : partition->size_bytes / MANIFEST_BLOCK_BYTES,
+            .n_data_bytes = partition->has_verity
+                                    ? partition->verity.n_data_blocks * MANIFEST_BLOCK_BYTES
+                                    : partition->size_bytes,
             .verity = partition->has_verity ? &partition->verity : NULL,
             .n_blocks = partition->size_bytes / MANIFEST_BLOCK_BYTES,
             .n_threads = n_threads,

@@ -96,13 +96,13 @@ static UpdateError read_metadata(PayloadFile *file, const KeyRing *ring, ErrorTe
     if (failure != UPDATE_OK)
         return failure;
     file->metadata_digest = sha256_of(metadata, (size_t)header->n_signed_bytes);
-    if (ring)
+    if (ring && header->format != 1)
         failure = key_ring_verify(ring, &file->metadata_digest, file->metadata_signature,
                 header->n_metadata_signature_bytes, UPDATE_ERROR_METADATA_SIGNATURE, error);
     if (failure != UPDATE_OK)
         return failure;
-    return manifest_parse(metadata + PAYLOAD_HEADER_BYTES, (size_t)header->n_manifest_bytes,
-            &file->manifest, error);
+    return manifest_parse(header->format, metadata + header->n_header_bytes,
+            (size_t)header->n_manifest_bytes, &file->manifest, error);
 }
 
 static UpdateError read_payload_signature(PayloadFile *file, ErrorText *error)

@@ -24,10 +24,10 @@ typedef struct {
 } PayloadSignature;
 
 /* Opens a payload and reads its metadata. With a ring (borrowed) the metadata signature is
- * verified before the manifest is looked at; NULL looks without verifying. The file must end where
- * the manifest says. Returns UPDATE_OK, UPDATE_ERROR_GENERIC (file cannot be read, memory),
- * UPDATE_ERROR_PAYLOAD_SIZE, or what payload_header_parse(), key_ring_verify() or manifest_parse()
- * say. */
+ * verified before the manifest is looked at; NULL looks without verifying, and format 1 has only
+ * the payload signature. The file must end where the manifest says.
+ * Returns UPDATE_OK, UPDATE_ERROR_GENERIC (file cannot be read, memory), UPDATE_ERROR_PAYLOAD_SIZE,
+ * or what payload_header_parse(), key_ring_verify() or manifest_parse() say. */
 UpdateError payload_file_open(
         const char *path, const KeyRing *ring, PayloadFile **ret_file, ErrorText *error);
 void payload_file_free(PayloadFile *file);

@@ -7,6 +7,7 @@
 
 #include "common/fd-io.h"
 #include "updater/payload/manifest-check.h"
+#include "updater/payload/manifest-v1.h"
 #include "updater/payload/manifest-writer.h"
 #include "updater/payload/output-file.h"
 #include "updater/payload/partition-builder.h"
@@ -37,6 +38,8 @@ static int check_options(const PayloadWriterOptions *options, ErrorText *error)
 {
     static const char rule[] = "must be 1 to 128 printable characters without blanks";
     static_assert(MANIFEST_TEXT_MAX_CHARS == 128, "the rule says so");
+    if (options->format == 1)
+        return 0;
     if (!manifest_is_text(options->product))
         return error_say(error, -EINVAL, "the product %s", rule);
     if (!manifest_is_text(options->version))
@@ -100,10 +103,25 @@ int payload_writer_add_open_signature(PayloadWriter *writer, size_t n_bytes, Err
 
 int payload_writer_add_key(PayloadWriter *writer, const SigningKey *key, ErrorText *error)
 {
+    if (writer->options->format == 1 && !signing_key_is_rsa(key))
+        return error_say(error, -EINVAL,
+                "format 1 has RSA signatures only: its clients know no Ed25519 keys");
     int r = payload_writer_add_open_signature(writer, signing_key_signature_bytes(key), error);
     if (r >= 0)
         writer->keys[writer->n_keys++] = key;
     return r;
+}
+
+/* Format 1 has one partition, which is the slot's, and what is installed as files. */
+static int check_kind(const PayloadWriter *writer, const char *name, ErrorText *error)
+{
+    bool is_slot = manifest_v1_kind_of(name) == PARTITION_SLOT;
+    if (writer->options->format == 1 && is_slot != (writer->n_builders == 0))
+        return error_say(error, -EINVAL,
+                "a payload of format 1 is made of the slot's image first, and then KERNEL=FILE and "
+                "PCR_POLICY=FILE where they are wanted: '%s' cannot be number %zu",
+                name, writer->n_builders + 1);
+    return 0;
 }
 
 int payload_writer_add_partition(PayloadWriter *writer, const char *name, const char *image_path,
@@ -120,9 +138,12 @@ int payload_writer_add_partition(PayloadWriter *writer, const char *name, const 
     for (size_t i = 0; i < writer->n_builders; i++)
         if (strcmp(partition_builder_partition(writer->builders[i])->name, name) == 0)
             return error_say(error, -EINVAL, "partition %s is given twice", name);
+    int r = check_kind(writer, name, error);
+    if (r < 0)
+        return r;
     PartitionBuilder *builder = NULL;
-    int r = partition_builder_run(writer->options, name, image_path, writer->out_path,
-            writer->spool_fd, &writer->n_spool_bytes, &builder, error);
+    r = partition_builder_run(writer->options, name, image_path, writer->out_path, writer->spool_fd,
+            &writer->n_spool_bytes, &builder, error);
     if (r < 0)
         return r;
     writer->builders[writer->n_builders++] = builder;
@@ -174,12 +195,14 @@ static int assemble(
         PayloadWriter *writer, const uint8_t *manifest, size_t n_manifest_bytes, ErrorText *error)
 {
     int fd = output_file_fd(writer->out);
-    size_t n_signature_bytes = signature_set_blob_bytes(writer->metadata_signatures);
+    bool is_v1 = writer->options->format == 1;
+    size_t n_signature_bytes = is_v1 ? 0 : signature_set_blob_bytes(writer->metadata_signatures);
     uint8_t header[PAYLOAD_HEADER_BYTES];
-    payload_header_write(n_manifest_bytes, (uint32_t)n_signature_bytes, header);
-    int r = fd_pwrite_full(fd, header, sizeof(header), 0);
+    size_t n_header_bytes = payload_header_write(
+            is_v1 ? 1 : 2, n_manifest_bytes, (uint32_t)n_signature_bytes, header);
+    int r = fd_pwrite_full(fd, header, n_header_bytes, 0);
     if (r >= 0)
-        r = fd_pwrite_full(fd, manifest, n_manifest_bytes, sizeof(header));
+        r = fd_pwrite_full(fd, manifest, n_manifest_bytes, n_header_bytes);
     _cleanup_(sha256_stream_freep) Sha256Stream *hash = NULL;
     if (r >= 0)
         r = sha256_stream_new(&hash);
@@ -187,17 +210,18 @@ static int assemble(
         return r;
 
     Sha256 digest;
-    sha256_stream_add(hash, header, sizeof(header));
+    sha256_stream_add(hash, header, n_header_bytes);
     sha256_stream_add(hash, manifest, n_manifest_bytes);
     sha256_stream_finish(hash, &digest);
-    uint64_t at_bytes = sizeof(header) + n_manifest_bytes;
-    r = sign_and_write(writer, writer->metadata_signatures, &digest, at_bytes, error);
+    uint64_t at_bytes = n_header_bytes + n_manifest_bytes;
+    if (!is_v1)
+        r = sign_and_write(writer, writer->metadata_signatures, &digest, at_bytes, error);
     if (r < 0)
         return r;
 
     at_bytes += n_signature_bytes;
     sha256_stream_reset(hash);
-    sha256_stream_add(hash, header, sizeof(header));
+    sha256_stream_add(hash, header, n_header_bytes);
     sha256_stream_add(hash, manifest, n_manifest_bytes);
     r = copy_spool(writer, hash, at_bytes);
     if (r < 0)
@@ -211,6 +235,11 @@ int payload_writer_finish(PayloadWriter *writer, ErrorText *error)
 {
     if (signature_set_n_entries(writer->payload_signatures) == 0)
         return error_say(error, -EINVAL, "a payload needs a key or room for a signature");
+    bool is_v1 = writer->options->format == 1;
+    if (is_v1 && writer->n_builders == 0)
+        return error_say(error, -EINVAL, "a payload needs an image");
+    if (is_v1)
+        signature_set_number_entries(writer->payload_signatures);
     PartitionUpdate partitions[MANIFEST_PARTITIONS_MAX];
     for (size_t i = 0; i < writer->n_builders; i++)
         partitions[i] = *partition_builder_partition(writer->builders[i]);
@@ -225,10 +254,11 @@ int payload_writer_finish(PayloadWriter *writer, ErrorText *error)
     };
     _cleanup_free_ uint8_t *data = NULL;
     size_t n_bytes;
-    int r = manifest_write(&manifest, &data, &n_bytes, error);
+    int r = is_v1 ? manifest_write_v1(&manifest, &data, &n_bytes, error)
+                  : manifest_write(&manifest, &data, &n_bytes, error);
     if (r < 0)
         return r;
-    if (n_bytes > PAYLOAD_MANIFEST_MAX_BYTES)
+    if (n_bytes > (is_v1 ? PAYLOAD_MANIFEST_V1_MAX_BYTES : PAYLOAD_MANIFEST_MAX_BYTES))
         return error_say(error, -EFBIG,
                 "the images are too large for one payload: its manifest would have %zu bytes",
                 n_bytes);

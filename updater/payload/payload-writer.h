@@ -18,6 +18,7 @@
 typedef struct PayloadWriter PayloadWriter;
 
 typedef struct {
+    unsigned format; /* 1, or 0 and 2; format 1 has no product, versions, tree and level */
     const char *product;
     const char *version;
     const char *min_version; /* "" or NULL: any running version may install it */
@@ -42,7 +43,8 @@ int payload_writer_new(const char *out_path, const PayloadWriterOptions *options
 void payload_writer_free(PayloadWriter *writer);
 DEFINE_CLEANUP(PayloadWriter *, payload_writer_free);
 
-/* Signs with key (borrowed until the end), beside the other keys. Errors: -E2BIG. */
+/* Signs with key (borrowed until the end), beside the other keys. Errors: -E2BIG, -EINVAL for an
+ * Ed25519 key in format 1. */
 int payload_writer_add_key(PayloadWriter *writer, const SigningKey *key, ErrorText *error);
 
 /* Leaves room for a signature of n_bytes that `update-payload sign` puts in later.
@@ -50,8 +52,10 @@ int payload_writer_add_key(PayloadWriter *writer, const SigningKey *key, ErrorTe
 int payload_writer_add_open_signature(PayloadWriter *writer, size_t n_bytes, ErrorText *error);
 
 /* Packs an image (regular file or block device) as partition `name` (copied). An image that does
- * not end on a block of 4096 bytes is padded with zeros; *ret_n_padded_bytes says by how much.
- * Blocks. Errors: -EINVAL (name, empty image, image that changed meanwhile), -ENOMEM, errno. */
+ * not end on a block of 4096 bytes is padded with zeros; *ret_n_padded_bytes says by how much. In
+ * format 1 nothing is padded, the slot's image is the first, and "KERNEL" and "PCR_POLICY" may
+ * follow. Blocks.
+ * Errors: -EINVAL (name, empty image, image that changed meanwhile), -ENOMEM, errno. */
 int payload_writer_add_partition(PayloadWriter *writer, const char *name, const char *image_path,
         size_t *ret_n_padded_bytes, ErrorText *error);
 

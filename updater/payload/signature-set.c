@@ -9,9 +9,13 @@
 #include "updater/payload/manifest.pb-c.h"
 #include "updater/payload/message-arena.h"
 
+#define VERSION_CURRENT 2u /* the entry that clients of format 1 verify */
+
 /* The entries lie in the object itself: 16 of at most 512 bytes. */
 typedef struct {
     size_t n_bytes;
+    bool has_version;
+    uint32_t version; /* kept, and of no meaning here */
     uint8_t data[SIGNATURE_MAX_BYTES];
 } Entry;
 
@@ -44,6 +48,8 @@ static int add_entry(SignatureSet *set, const Wire__Signatures__Signature *wire)
     Entry *entry = &set->entries[set->n_entries++];
     memcpy(entry->data, wire->data.data, n_bytes);
     entry->n_bytes = n_bytes;
+    entry->has_version = wire->has_version;
+    entry->version = wire->version;
     return 0;
 }
 
@@ -99,6 +105,16 @@ int signature_set_add_open(SignatureSet *set, size_t n_bytes)
     return 0;
 }
 
+void signature_set_number_entries(SignatureSet *set)
+{
+    for (size_t i = 0; i < set->n_entries; i++) {
+        size_t n_behind = set->n_entries - 1 - i;
+        set->entries[i].has_version = true;
+        set->entries[i].version =
+                n_behind < VERSION_CURRENT ? VERSION_CURRENT - (uint32_t)n_behind : 0;
+    }
+}
+
 int signature_set_fill(SignatureSet *set, const uint8_t *signature, size_t n_bytes)
 {
     for (size_t i = 0; i < set->n_entries; i++) {
@@ -120,6 +136,8 @@ static size_t with_message(
     Wire__Signatures message = WIRE__SIGNATURES__INIT;
     for (size_t i = 0; i < set->n_entries; i++) {
         wire__signatures__signature__init(&entries[i]);
+        entries[i].has_version = set->entries[i].has_version;
+        entries[i].version = set->entries[i].version;
         entries[i].has_data = true;
         entries[i].data.data = (uint8_t *)set->entries[i].data; /* only read */
         entries[i].data.len = set->entries[i].n_bytes;

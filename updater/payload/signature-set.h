@@ -41,6 +41,10 @@ bool signature_set_is_open(const SignatureSet *set, size_t i);
  * Errors: -EINVAL for 0 or more than SIGNATURE_MAX_BYTES, -E2BIG when the set is full. */
 int signature_set_add_open(SignatureSet *set, size_t n_bytes);
 
+/* Gives the entries the versions that clients of format 1 look for: the last one 2, before it 1,
+ * and 0 for the rest. The blob grows by that. */
+void signature_set_number_entries(SignatureSet *set);
+
 /* Puts a signature into the first open entry of its length.
  * Errors: -ENOENT when there is none. */
 int signature_set_fill(SignatureSet *set, const uint8_t *signature, size_t n_bytes);

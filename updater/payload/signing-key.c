@@ -20,6 +20,11 @@ struct SigningKey {
     EVP_PKEY *key;
 };
 
+bool signing_key_is_rsa(const SigningKey *key)
+{
+    return EVP_PKEY_get_base_id(key->key) == EVP_PKEY_RSA;
+}
+
 /* Takes the place of OpenSSL's prompt on the terminal. */
 static int no_passphrase(char *buffer, int n_bytes, int is_writing, void *userdata)
 {

@@ -13,7 +13,7 @@
 static UpdateError parse(const uint8_t *data, size_t n_bytes, ErrorText *error)
 {
     Manifest *manifest = NULL;
-    UpdateError failure = manifest_parse(data, n_bytes, &manifest, error);
+    UpdateError failure = manifest_parse(2, data, n_bytes, &manifest, error);
     ck_assert_int_eq(failure == UPDATE_OK, manifest != NULL);
     ck_assert_int_eq(failure == UPDATE_OK, error->line[0] == '\0');
     manifest_free(manifest);
@@ -56,7 +56,8 @@ START_TEST(a_good_manifest_is_read)
     size_t n_bytes = good_manifest_pack(&good, &data);
     Manifest *manifest = NULL;
     ErrorText error = {0};
-    ck_assert_msg(manifest_parse(data, n_bytes, &manifest, &error) == UPDATE_OK, "%s", error.line);
+    ck_assert_msg(
+            manifest_parse(2, data, n_bytes, &manifest, &error) == UPDATE_OK, "%s", error.line);
     memset(data, 0xff, n_bytes); /* nothing refers to it */
     free(data);
 
@@ -98,13 +99,13 @@ START_TEST(what_is_read_is_written_the_same)
     size_t n_first = good_manifest_pack(&good, &first);
     Manifest *manifest = NULL;
     ErrorText error = {0};
-    ck_assert_int_eq(manifest_parse(first, n_first, &manifest, &error), UPDATE_OK);
+    ck_assert_int_eq(manifest_parse(2, first, n_first, &manifest, &error), UPDATE_OK);
     size_t n_second;
     ck_assert_int_eq(manifest_write(manifest, &second, &n_second, &error), 0);
     manifest_free(manifest);
     /* The writer says block size and minor version, which the good one leaves to the default. */
     ck_assert_uint_eq(n_second, n_first + 3 + 2);
-    ck_assert_int_eq(manifest_parse(second, n_second, &manifest, &error), UPDATE_OK);
+    ck_assert_int_eq(manifest_parse(2, second, n_second, &manifest, &error), UPDATE_OK);
     ck_assert_uint_eq(manifest->partitions[0].operations[0].n_frames, 64);
     uint8_t *third;
     size_t n_third;

@@ -239,6 +239,42 @@ START_TEST(more_or_less_than_the_extents_is_refused)
 }
 END_TEST
 
+/* As the last operation of a partition in format 1 has it. */
+START_TEST(data_may_end_where_it_may_be_short)
+{
+    ErrorText error;
+    operation.type = kinds[_i].type;
+    operation.n_short_bytes = TARGET_BYTES;
+    size_t n = kinds[_i].make(content, 50 * 4096 + 5, blob);
+    ck_assert_msg(apply(blob, n, &error) == UPDATE_OK, "%s", error.line);
+    ck_assert_uint_eq(target.n_written_bytes, 51 * 4096);
+    ck_assert_mem_eq(target.data + 100 * 4096, content, 50 * 4096);
+    ck_assert_mem_eq(target.data, content + 50 * 4096, 5);
+    for (size_t i = 5; i < 4096; i++)
+        ck_assert_int_eq(target.data[i], 0);
+    ck_assert_int_eq(target.data[4096], 0xee);
+
+    operation.n_short_bytes = 4095;
+    ck_assert_int_eq(apply(blob, n, &error), UPDATE_ERROR_OPERATION);
+    n = kinds[_i].make(content, TARGET_BYTES - 4095, blob);
+    ck_assert_msg(apply(blob, n, &error) == UPDATE_OK, "%s", error.line);
+}
+END_TEST
+
+START_TEST(holes_are_not_written)
+{
+    static const Extent with_hole[] = {{100, 40}, {EXTENT_HOLE, 10}, {0, 100}};
+    ErrorText error;
+    operation.type = kinds[_i].type;
+    operation.dst_extents = with_hole;
+    operation.n_dst_extents = 3;
+    size_t n = copy_whole_blob(_i, blob);
+    ck_assert_msg(apply(blob, n, &error) == UPDATE_OK, "%s", error.line);
+    ck_assert_uint_eq(target.n_written_bytes, 140 * 4096);
+    ck_assert_mem_eq(target.data, content + 50 * 4096, 100 * 4096);
+}
+END_TEST
+
 START_TEST(damage_and_what_follows_is_refused)
 {
     ErrorText error;
@@ -336,6 +372,8 @@ Suite *unit_suite(void)
     tcase_add_loop_test(tcase, a_blob_may_lie_anywhere, 0, 4);
     tcase_add_test(tcase, zeros_are_written_without_a_blob);
     tcase_add_loop_test(tcase, more_or_less_than_the_extents_is_refused, 0, 4);
+    tcase_add_loop_test(tcase, data_may_end_where_it_may_be_short, 0, 4);
+    tcase_add_loop_test(tcase, holes_are_not_written, 0, 4);
     tcase_add_loop_test(tcase, damage_and_what_follows_is_refused, 0, 4);
     tcase_add_loop_test(tcase, the_hash_is_looked_at_first, 0, 4);
     tcase_add_loop_test(tcase, a_write_that_fails_ends_it, 0, 4);

@@ -36,8 +36,41 @@ START_TEST(a_good_header_is_read_and_written)
     ck_assert_uint_eq(header.n_signed_bytes, 24 + 0x1234);
     ck_assert_uint_eq(header.n_metadata_bytes, 24 + 0x1234 + 0x10b);
     uint8_t data[PAYLOAD_HEADER_BYTES];
-    payload_header_write(0x1234, 0x10b, data);
+    ck_assert_uint_eq(payload_header_write(2, 0x1234, 0x10b, data), 24);
     ck_assert_mem_eq(data, good, sizeof(data));
+}
+END_TEST
+
+START_TEST(format_1_has_no_metadata_signature)
+{
+    uint8_t data[PAYLOAD_HEADER_BYTES];
+    memcpy(data, good, sizeof(data));
+    data[11] = 1;
+    PayloadHeader header;
+    ErrorText error = {0};
+    ck_assert_int_eq(payload_header_parse(data, &header, &error), UPDATE_OK);
+    ck_assert_uint_eq(header.format, 1);
+    ck_assert_uint_eq(header.n_header_bytes, 20);
+    ck_assert_uint_eq(header.n_manifest_bytes, 0x1234);
+    ck_assert_uint_eq(header.n_metadata_signature_bytes, 0);
+    ck_assert_uint_eq(header.n_signed_bytes, 20 + 0x1234);
+    ck_assert_uint_eq(header.n_metadata_bytes, 20 + 0x1234);
+    uint8_t written[PAYLOAD_HEADER_BYTES];
+    ck_assert_uint_eq(payload_header_write(1, 0x1234, 0, written), 20);
+    ck_assert_mem_eq(written, data, 20);
+}
+END_TEST
+
+START_TEST(a_manifest_of_format_1_has_a_tighter_bound)
+{
+    uint8_t data[PAYLOAD_HEADER_BYTES];
+    PayloadHeader header;
+    payload_header_write(1, PAYLOAD_MANIFEST_V1_MAX_BYTES, 0, data);
+    ck_assert_int_eq(payload_header_parse(data, &header, NULL), UPDATE_OK);
+    payload_header_write(1, PAYLOAD_MANIFEST_V1_MAX_BYTES + 1, 0, data);
+    ck_assert_int_eq(payload_header_parse(data, &header, NULL), UPDATE_ERROR_METADATA_SIZE);
+    payload_header_write(1, 3, 0, data);
+    ck_assert_int_eq(payload_header_parse(data, &header, NULL), UPDATE_ERROR_METADATA_SIZE);
 }
 END_TEST
 
@@ -45,8 +78,7 @@ START_TEST(other_files_are_refused)
 {
     assert_refused(0, "BZh9", 4, UPDATE_ERROR_MAGIC, "not a payload");
     assert_refused(3, "u", 1, UPDATE_ERROR_MAGIC, "not a payload");
-    assert_refused(
-            11, "\1", 1, UPDATE_ERROR_VERSION_REFUSED, "format 1 payloads are not supported");
+    assert_refused(11, "\0", 1, UPDATE_ERROR_VERSION_REFUSED, "format 0");
     assert_refused(11, "\3", 1, UPDATE_ERROR_VERSION_REFUSED, "format 3");
     assert_refused(4, "\1", 1, UPDATE_ERROR_VERSION_REFUSED, "format 72057594037927938");
 }
@@ -69,7 +101,7 @@ START_TEST(the_limits_themselves_are_taken)
 {
     uint8_t data[PAYLOAD_HEADER_BYTES];
     PayloadHeader header;
-    payload_header_write(PAYLOAD_MANIFEST_MAX_BYTES, PAYLOAD_METADATA_SIGNATURE_MAX_BYTES, data);
+    payload_header_write(2, PAYLOAD_MANIFEST_MAX_BYTES, PAYLOAD_METADATA_SIGNATURE_MAX_BYTES, data);
     ck_assert_int_eq(payload_header_parse(data, &header, NULL), UPDATE_OK);
     ck_assert_uint_eq(header.n_metadata_bytes, 24 + (64 << 20) + 65536);
 }
@@ -80,6 +112,8 @@ Suite *unit_suite(void)
     Suite *suite = suite_create("payload-header");
     TCase *tcase = unit_case(suite, "payload-header");
     tcase_add_test(tcase, a_good_header_is_read_and_written);
+    tcase_add_test(tcase, format_1_has_no_metadata_signature);
+    tcase_add_test(tcase, a_manifest_of_format_1_has_a_tighter_bound);
     tcase_add_test(tcase, other_files_are_refused);
     tcase_add_test(tcase, absurd_lengths_are_refused);
     tcase_add_test(tcase, the_limits_themselves_are_taken);

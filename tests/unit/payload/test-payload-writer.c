@@ -388,6 +388,101 @@ START_TEST(a_slot_image_that_contradicts_itself_is_refused)
 }
 END_TEST
 
+static int write_v1(const char *out, ErrorText *error)
+{
+    PayloadWriterOptions options = {.format = 1};
+    _cleanup_(signing_key_freep) SigningKey *key = NULL, *other = NULL;
+    _cleanup_(payload_writer_freep) PayloadWriter *writer = NULL;
+    size_t n = 7;
+    test_keys_make(folder, "rsa", TEST_KEY_RSA_2048);
+    test_keys_make(folder, "other", TEST_KEY_RSA_2048);
+    ck_assert_int_eq(signing_key_load(test_keys_private(folder, "rsa"), &key, error), 0);
+    ck_assert_int_eq(signing_key_load(test_keys_private(folder, "other"), &other, error), 0);
+    ck_assert_int_eq(payload_writer_new(path_of(out), &options, &writer, error), 0);
+    ck_assert_int_eq(payload_writer_add_key(writer, other, error), 0);
+    ck_assert_int_eq(payload_writer_add_key(writer, key, error), 0);
+    ck_assert_int_eq(payload_writer_add_partition(writer, "USR", path_of("image"), &n, error), 0);
+    ck_assert_uint_eq(n, 0);
+    ck_assert_int_eq(
+            payload_writer_add_partition(writer, "KERNEL", path_of("kernel"), &n, error), 0);
+    return payload_writer_finish(writer, error);
+}
+
+START_TEST(format_1_has_an_image_and_a_kernel)
+{
+    make_image("image", (5 << 20) + 777);
+    make_image("kernel", (1 << 20) + 1);
+    ErrorText error = {0};
+    ck_assert_msg(write_v1("payload", &error) == 0, "%s", error.line);
+
+    _cleanup_(key_ring_freep) KeyRing *ring = NULL;
+    ck_assert_int_eq(key_ring_new(&ring), 0);
+    ck_assert_int_eq(key_ring_add_file(ring, test_keys_public(folder, "rsa"), NULL), 0);
+    _cleanup_(payload_file_freep) PayloadFile *file = NULL;
+    ck_assert_int_eq(payload_file_open(path_of("payload"), ring, &file, &error), UPDATE_OK);
+    ck_assert_int_eq(payload_file_verify(file, ring, &error), UPDATE_OK);
+    const Manifest *manifest = payload_file_manifest(file);
+    ck_assert_uint_eq(manifest->format, 1);
+    ck_assert_uint_eq(manifest->n_partitions, 2);
+    ck_assert_uint_eq(manifest->partitions[0].n_operations, 6);
+    for (size_t i = 0; i < 2; i++) {
+        _cleanup_close_ int fd = open(path_of("out"), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        UpdateError failure = payload_file_extract(file, &manifest->partitions[i], fd, 2, &error);
+        ck_assert_msg(failure == UPDATE_OK, "%s", error.line);
+        _cleanup_free_ char *in = NULL, *out = NULL;
+        size_t n_in, n_out;
+        read_file(i == 0 ? "image" : "kernel", &in, &n_in);
+        read_file("out", &out, &n_out);
+        ck_assert_uint_eq(n_in, n_out);
+        ck_assert_mem_eq(in, out, n_in);
+    }
+}
+END_TEST
+
+/* Clients of format 1 verify the entry of version 2, and the one before is for older keys. */
+START_TEST(format_1_numbers_its_signatures)
+{
+    make_image("image", 4096);
+    make_image("kernel", 10);
+    ErrorText error = {0};
+    ck_assert_msg(write_v1("payload", &error) == 0, "%s", error.line);
+    _cleanup_(payload_file_freep) PayloadFile *file = NULL;
+    ck_assert_int_eq(payload_file_open(path_of("payload"), NULL, &file, &error), UPDATE_OK);
+    const PayloadSignature signature = payload_file_payload_signature(file);
+    /* Twice: entry of 261 bytes; version; 256 bytes of data */
+    ck_assert_uint_eq(signature.n_bytes, 2 * 264);
+    for (size_t i = 0; i < 2; i++)
+        ck_assert_mem_eq(
+                signature.blob + i * 264, ((uint8_t[]){10, 133, 2, 8, i + 1, 18, 128, 2}), 8);
+}
+END_TEST
+
+START_TEST(format_1_refuses_what_it_cannot_hold)
+{
+    make_image("image", 4096);
+    PayloadWriterOptions options = {.format = 1};
+    _cleanup_(signing_key_freep) SigningKey *key = NULL;
+    PayloadWriter *writer = NULL;
+    ErrorText error = {0};
+    size_t n;
+    ck_assert_int_eq(signing_key_load(test_keys_private(folder, "key"), &key, &error), 0);
+    ck_assert_int_eq(payload_writer_new(path_of("payload"), &options, &writer, &error), 0);
+    ck_assert_int_eq(payload_writer_add_key(writer, key, &error), -EINVAL);
+    ck_assert_ptr_nonnull(strstr(error.line, "RSA signatures only"));
+    ck_assert_int_eq(payload_writer_add_open_signature(writer, 256, &error), 0);
+    ck_assert_int_eq(payload_writer_finish(writer, &error), -EINVAL);
+    ck_assert_ptr_nonnull(strstr(error.line, "needs an image"));
+    const char *image = path_of("image");
+    ck_assert_int_eq(payload_writer_add_partition(writer, "KERNEL", image, &n, &error), -EINVAL);
+    ck_assert_ptr_nonnull(strstr(error.line, "image first"));
+    ck_assert_int_eq(payload_writer_add_partition(writer, "USR", image, &n, &error), 0);
+    ck_assert_int_eq(payload_writer_add_partition(writer, "OEM", image, &n, &error), -EINVAL);
+    ck_assert_ptr_nonnull(strstr(error.line, "'OEM' cannot be number 2"));
+    payload_writer_free(writer);
+    assert_no_file("payload");
+}
+END_TEST
+
 START_TEST(a_writer_needs_signatures_partitions_and_names)
 {
     make_image("image", 4096);
@@ -495,6 +590,9 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, a_slot_image_keeps_its_tree_and_what_follows);
     tcase_add_test(tcase, a_slot_image_may_be_sent_as_it_is);
     tcase_add_test(tcase, a_slot_image_that_contradicts_itself_is_refused);
+    tcase_add_test(tcase, format_1_has_an_image_and_a_kernel);
+    tcase_add_test(tcase, format_1_numbers_its_signatures);
+    tcase_add_test(tcase, format_1_refuses_what_it_cannot_hold);
     tcase_add_test(tcase, a_writer_needs_signatures_partitions_and_names);
     tcase_add_test(tcase, a_payload_cut_anywhere_is_refused);
     tcase_add_test(tcase, a_bit_flipped_anywhere_is_refused);
