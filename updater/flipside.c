@@ -30,6 +30,10 @@ static void print_help(void)
     verbs_print_help(verbs);
     printf("\n  --json             for programs\n"
            "  --allow-downgrade  update, install: an older version is welcome, this once\n"
+           "  --to-version VERSION\n"
+           "                     install: what the payload must hold, or, in format 1, holds\n"
+           "  --disable-afterwards\n"
+           "                     install: no updates from the server any more (SERVER=disabled)\n"
            "  --bus ADDRESS      D-Bus address (default: the system bus)\n"
            "  --root DIR         stands for / in configuration and state\n"
            "  --state-dir DIR    default: ROOT/var/lib/update-engine\n"
@@ -46,7 +50,18 @@ static void print_help(void)
 /* Returns -1 to go on, else the exit code. */
 static int parse_options(int argc, char **argv, ClientOptions *options)
 {
-    enum { BUS = 256, ROOT, STATE_DIR, DISK, SLOT, JSON, ALLOW_DOWNGRADE, VERSION };
+    enum {
+        BUS = 256,
+        ROOT,
+        STATE_DIR,
+        DISK,
+        SLOT,
+        JSON,
+        ALLOW_DOWNGRADE,
+        TO_VERSION,
+        DISABLE_AFTERWARDS,
+        VERSION
+    };
     static const struct option table[] = {
             {"bus", required_argument, NULL, BUS},
             {"root", required_argument, NULL, ROOT},
@@ -55,6 +70,8 @@ static int parse_options(int argc, char **argv, ClientOptions *options)
             {"slot", required_argument, NULL, SLOT},
             {"json", no_argument, NULL, JSON},
             {"allow-downgrade", no_argument, NULL, ALLOW_DOWNGRADE},
+            {"to-version", required_argument, NULL, TO_VERSION},
+            {"disable-afterwards", no_argument, NULL, DISABLE_AFTERWARDS},
             {"help", no_argument, NULL, 'h'},
             {"version", no_argument, NULL, VERSION},
             {},
@@ -83,6 +100,12 @@ static int parse_options(int argc, char **argv, ClientOptions *options)
         case ALLOW_DOWNGRADE:
             options->allows_downgrade = true;
             break;
+        case TO_VERSION:
+            options->to_version = optarg;
+            break;
+        case DISABLE_AFTERWARDS:
+            options->disables_afterwards = true;
+            break;
         case 'h':
             print_help();
             return EXIT_SUCCESS;
@@ -99,7 +122,7 @@ static int parse_options(int argc, char **argv, ClientOptions *options)
 int main(int argc, char **argv)
 {
     setlocale(LC_TIME, "");
-    ClientOptions options = {.root = ""};
+    ClientOptions options = {.root = "", .to_version = ""};
     int exit_code = parse_options(argc, argv, &options);
     if (exit_code >= 0)
         return exit_code;

@@ -16,6 +16,7 @@ typedef enum {
     UPDATE_ERROR_NO_PARTITION_INFO = 13,
     UPDATE_ERROR_WRITE = 14,
     UPDATE_ERROR_PARTITION_HASH = 15, /* the slot read back: hash or root */
+    UPDATE_ERROR_KERNEL_HASH = 16,    /* the kernel of a format 1 payload, read back */
     UPDATE_ERROR_NO_SIGNATURE = 17,
     UPDATE_ERROR_SIGNATURE = 18, /* payload signature; also: no key installed */
     UPDATE_ERROR_MAGIC = 21,
@@ -28,6 +29,8 @@ typedef enum {
     UPDATE_ERROR_METADATA_SIZE = 32, /* absurd manifest or signature length */
     UPDATE_ERROR_RESPONSE = 34,
     UPDATE_ERROR_BACKOFF = 40,
+    UPDATE_ERROR_POLICY_HASH = 42,     /* the PCR policy of a format 1 payload, read back */
+    UPDATE_ERROR_POLICY_POST = 43,     /* PCR_POLICY_SERVER did not take it */
     UPDATE_ERROR_ROLLED_BACK = 44,     /* the update did not boot; F's number */
     UPDATE_ERROR_VERSION_REFUSED = 45, /* unsupported major or minor version, wrong product */
     UPDATE_ERROR_ENTITY = 46,          /* entity declaration in the XML */

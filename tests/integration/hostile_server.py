@@ -188,7 +188,8 @@ class HostileServer:
             if cut is not None and n_sent >= cut:
                 handler.close_connection = True
                 return
-            n_sent += handler.request.send(file.read(min(CHUNK, n_bytes - n_sent)))
+            n = min(CHUNK, n_bytes - n_sent, n_bytes if cut is None else cut - n_sent)
+            n_sent += handler.request.send(file.read(n))
             file.seek(first + n_sent)
             with self.lock:
                 self.sent[place] = (name, first, n_sent)

@@ -25,6 +25,8 @@ typedef struct {
     const char *slot;      /* which runs, with disk; NULL */
     bool is_json;
     bool allows_downgrade;
+    const char *to_version;   /* of install; "" for any */
+    bool disables_afterwards; /* install: SERVER=disabled when it has succeeded */
 } ClientOptions;
 
 int verb_status(int argc, char **argv, void *context);

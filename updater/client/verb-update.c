@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/http-url.h"
 #include "updater/client/follow.h"
+#include "updater/config/config.h"
 #include "updater/engine/bus-names.h"
 
 /* check, update, install, rollback and cancel: what is asked of the engine and followed to its
@@ -102,6 +103,21 @@ static int source_of(const char *argument, char **ret_source, ErrorText *error)
     return 0;
 }
 
+/* What was installed by hand is not to be replaced by what the server has. */
+static int disable_updates(const ClientOptions *options, EngineProxy *proxy)
+{
+    ErrorText error = {};
+    _cleanup_close_ int root_fd = client_open_root(options, &error);
+    if (root_fd < 0 || config_set(root_fd, "SERVER", "disabled", &error) < 0)
+        return client_complain(CLIENT_FAILED, &error);
+    int exit_code = engine_proxy_call(proxy, "Reload", QUICK_CALL_USEC, NULL, &error, "");
+    if (exit_code != CLIENT_DONE)
+        return client_complain(exit_code, &error);
+    if (!options->is_json)
+        printf("SERVER=disabled is set in /%s\n", CONFIG_MACHINE_FILE);
+    return CLIENT_DONE;
+}
+
 int verb_install(int argc, char **argv, void *context)
 {
     (void)argc;
@@ -114,10 +130,13 @@ int verb_install(int argc, char **argv, void *context)
     if (connect_and_listen(options, &proxy, &error) < 0)
         return client_complain(CLIENT_NO_DAEMON, &error);
     int exit_code = engine_proxy_call(proxy, "InstallWithFlags", QUICK_CALL_USEC, NULL, &error,
-            "st", source, flags_of(options));
+            "sst", source, options->to_version, flags_of(options));
     if (exit_code != CLIENT_DONE)
         return client_complain(exit_code, &error);
-    return follow_to_end(options, proxy, BUS_WHAT_INSTALL);
+    exit_code = follow_to_end(options, proxy, BUS_WHAT_INSTALL);
+    return exit_code == CLIENT_DONE && options->disables_afterwards
+                   ? disable_updates(options, proxy)
+                   : exit_code;
 }
 
 int verb_check(int argc, char **argv, void *context)

@@ -21,7 +21,9 @@
  *                                   cannot start
  *   UpdateWithFlags(t flags) -> ()  the same; flags: BUS_FLAG_*
  *   Install(s source) -> ()         a local file (absolute path) or an http(s) URL
- *   InstallWithFlags(s source, t flags) -> ()
+ *   InstallWithFlags(s source, s version, t flags) -> ()
+ *                                   version: what the payload must hold, or counts as where its
+ *                                   format does not say; "" for any
  *   Rollback() -> (s version, s text)
  *                                   verifies the other slot, then flips to it; where an update
  *                                   waits for its reboot, that is withdrawn and the running

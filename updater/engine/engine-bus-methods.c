@@ -123,15 +123,17 @@ static int method_update(sd_bus_message *call, void *userdata, sd_bus_error *err
 static int method_install(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
     EngineBus *bus = userdata;
-    bool allows_downgrade = false, has_flags = sd_bus_message_has_signature(call, "st");
-    const char *source;
+    bool allows_downgrade = false, has_more = sd_bus_message_has_signature(call, "sst");
+    const char *source, *version = "";
     int r = sd_bus_message_read(call, "s", &source);
-    if (r >= 0 && has_flags)
+    if (r >= 0 && has_more)
+        r = sd_bus_message_read(call, "s", &version);
+    if (r >= 0 && has_more)
         r = read_flags(call, &allows_downgrade, error);
     if (r < 0)
         return r;
     ErrorText text = {};
-    EngineAnswer answer = engine_install(bus->engine, source, allows_downgrade, &text);
+    EngineAnswer answer = engine_install(bus->engine, source, version, allows_downgrade, &text);
     return answer_started(call, answer, &text, error);
 }
 
@@ -251,7 +253,7 @@ const sd_bus_vtable engine_bus_flipside_vtable[] = {
         SD_BUS_METHOD("Update", "", "", method_update, 0),
         SD_BUS_METHOD("UpdateWithFlags", "t", "", method_update, 0),
         SD_BUS_METHOD("Install", "s", "", method_install, 0),
-        SD_BUS_METHOD("InstallWithFlags", "st", "", method_install, 0),
+        SD_BUS_METHOD("InstallWithFlags", "sst", "", method_install, 0),
         SD_BUS_METHOD("Rollback", "", "ss", method_rollback, 0),
         SD_BUS_METHOD("Cancel", "", "", method_cancel, 0),
         SD_BUS_METHOD("Reload", "", "", method_reload, 0),

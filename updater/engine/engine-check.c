@@ -231,6 +231,7 @@ static void resume(Engine *engine)
             .allows_downgrade = interrupted->allows_downgrade,
     };
     memcpy(request.source, interrupted->source, sizeof(request.source));
+    memcpy(request.version, interrupted->version, sizeof(request.version));
     if (request.task == ENGINE_UPDATE) {
         engine_start_check(engine, &request);
         return;

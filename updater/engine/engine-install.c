@@ -159,6 +159,7 @@ static int on_accepted(Install *install, const char *version, void *userdata, Er
             .allows_downgrade = engine->request.allows_downgrade,
     };
     memcpy(state->interrupted.source, engine->request.source, sizeof(state->interrupted.source));
+    memcpy(state->interrupted.version, engine->request.version, sizeof(state->interrupted.version));
     return engine_save(engine, error);
 }
 
@@ -277,6 +278,8 @@ static void set_source(InstallOptions *options, Engine *engine, const OmahaRespo
         options->has_payload_sha256 = true;
         options->payload_sha256 = offer->payload_sha256;
         options->offered_version = offer->version[0] ? offer->version : NULL;
+        options->metadata_bytes = offer->metadata_size_bytes;
+        options->metadata_signature_base64 = offer->metadata_signature_base64;
     } else if (engine->request.source[0] == '/') {
         options->file_path = engine->request.source;
     } else {
@@ -284,6 +287,18 @@ static void set_source(InstallOptions *options, Engine *engine, const OmahaRespo
         options->urls = source_url;
         options->n_urls = 1;
     }
+    if (engine->request.version[0])
+        options->offered_version = engine->request.version;
+}
+
+/* Where the kernels of payloads of format 1 lie: a machine that began as CoreOS has them below that
+ * name. *ret_path is new. Errors: -ENOMEM. */
+static int find_kernel_dir(const Engine *engine, char **ret_path)
+{
+    bool is_coreos = faccessat(engine->root_fd, "boot/coreos/vmlinuz-a", F_OK, 0) == 0 ||
+                     faccessat(engine->root_fd, "boot/coreos/vmlinuz-b", F_OK, 0) == 0;
+    const char *name = is_coreos ? "coreos" : FLIPSIDE_OS;
+    return asprintf(ret_path, "%s/boot/%s", engine->root, name) < 0 ? -ENOMEM : 0;
 }
 
 void engine_start_install(Engine *engine, const OmahaResponse *offer)
@@ -312,6 +327,12 @@ void engine_start_install(Engine *engine, const OmahaResponse *offer)
             .boot_tries = config->boot_tries,
             .state_fd = engine->state_fd,
     };
+    _cleanup_free_ char *kernel_dir = NULL;
+    if (find_kernel_dir(engine, &kernel_dir) < 0) {
+        fail(engine, UPDATE_ERROR_GENERIC, strerror(ENOMEM));
+        return;
+    }
+    options.kernel_dir = kernel_dir;
     set_source(&options, engine, offer, &source_url);
     set_credentials(&options, engine);
     if (engine->phase != ENGINE_STARTING)

@@ -6,6 +6,7 @@
 #include "common/http-url.h"
 #include "common/log.h"
 #include "updater/engine/engine-private.h"
+#include "updater/omaha/version-order.h"
 
 /* What others ask of the engine. */
 
@@ -49,8 +50,8 @@ static bool has_credentials(const char *text)
     return url.has_credentials;
 }
 
-EngineAnswer engine_install(
-        Engine *engine, const char *source, bool allows_downgrade, ErrorText *error)
+EngineAnswer engine_install(Engine *engine, const char *source, const char *version,
+        bool allows_downgrade, ErrorText *error)
 {
     EngineRequest request = {
             .task = ENGINE_INSTALL,
@@ -70,6 +71,9 @@ EngineAnswer engine_install(
         return error_say(error, ENGINE_REFUSED, "the source is longer than %zu bytes",
                 sizeof(request.source) - 1);
     strcpy(request.source, source);
+    if (version[0] != '\0' && !version_is_valid(version))
+        return error_say(error, ENGINE_REFUSED, "'%.32s' is not a version", version);
+    snprintf(request.version, sizeof(request.version), "%s", version);
     EngineAnswer answer = prepare(engine, false, error);
     if (answer != ENGINE_STARTED)
         return answer;

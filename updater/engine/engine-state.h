@@ -35,8 +35,9 @@ typedef struct {
 
 /* An install that had touched the target and has not ended: to be gone on with after a restart. */
 typedef struct {
-    char source[ENGINE_SOURCE_BYTES]; /* file or URL that was asked for; "" for an update */
-    bool is_explicit;                 /* a person asked */
+    char source[ENGINE_SOURCE_BYTES];   /* file or URL that was asked for; "" for an update */
+    char version[ENGINE_VERSION_BYTES]; /* that it is to hold, as was said; "" */
+    bool is_explicit;                   /* a person asked */
     bool allows_downgrade;
 } InterruptedInstall;
 

@@ -20,7 +20,7 @@
 #define METADATA_MAX_BYTES \
     (PAYLOAD_HEADER_BYTES + PAYLOAD_MANIFEST_MAX_BYTES + PAYLOAD_METADATA_SIGNATURE_MAX_BYTES)
 
-static const char record_magic[8] = "FlipCkp1";
+static const char record_magic[8] = "FlipCkp2";
 
 typedef struct {
     char magic[8];
@@ -29,15 +29,17 @@ typedef struct {
     Sha256 disk;
     Guid target;
     Le64 next_operation;
-    Sha256 digest; /* of all before */
+    Le64 has_digest;
+    PayloadDigestState digest;
+    Sha256 record; /* of all before */
 } CheckpointRecord;
 
 static_assert(offsetof(CheckpointRecord, next_operation) == 120, "layout of the file");
-static_assert(sizeof(CheckpointRecord) == 160, "layout of the file");
+static_assert(sizeof(CheckpointRecord) == 376, "layout of the file");
 
 static Sha256 record_digest(const CheckpointRecord *record)
 {
-    return sha256_of(record, offsetof(CheckpointRecord, digest));
+    return sha256_of(record, offsetof(CheckpointRecord, record));
 }
 
 int checkpoint_save(int state_fd, const Checkpoint *checkpoint)
@@ -48,9 +50,11 @@ int checkpoint_save(int state_fd, const Checkpoint *checkpoint)
             .disk = checkpoint->disk,
             .target = checkpoint->target,
             .next_operation = le64(checkpoint->next_operation),
+            .has_digest = le64(checkpoint->has_digest),
+            .digest = checkpoint->digest,
     };
     memcpy(record.magic, record_magic, sizeof(record.magic));
-    record.digest = record_digest(&record);
+    record.record = record_digest(&record);
     return atomic_file_write(state_fd, CHECKPOINT_FILE, &record, sizeof(record), 0600);
 }
 
@@ -69,7 +73,7 @@ int checkpoint_load(int state_fd, Checkpoint *ret_checkpoint)
     memcpy(&record, data, sizeof(record));
     Sha256 digest = record_digest(&record);
     if (memcmp(record.magic, record_magic, sizeof(record.magic)) != 0 ||
-            !sha256_equal(&digest, &record.digest))
+            !sha256_equal(&digest, &record.record))
         return -EBADMSG;
     *ret_checkpoint = (Checkpoint){
             .metadata = record.metadata,
@@ -77,6 +81,8 @@ int checkpoint_load(int state_fd, Checkpoint *ret_checkpoint)
             .disk = record.disk,
             .target = record.target,
             .next_operation = le64_get(record.next_operation),
+            .has_digest = le64_get(record.has_digest) != 0,
+            .digest = record.digest,
     };
     return 0;
 }

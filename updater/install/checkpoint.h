@@ -4,11 +4,13 @@
 /* What a killed install leaves for the next one: how far the target is written, and the metadata
  * that says with what. Two files in the state folder. All calls block. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "common/sha256.h"
 #include "partitions/guid.h"
+#include "updater/install/payload-digest.h"
 
 /* What must be the same for a checkpoint to count, and what it then says. */
 typedef struct {
@@ -17,6 +19,8 @@ typedef struct {
     Sha256 disk;             /* of the disk's path */
     Guid target;             /* PARTUUID of the slot */
     uint64_t next_operation; /* all before it are in the target and on the disk */
+    bool has_digest;
+    PayloadDigestState digest; /* over the payload up to next_operation */
 } Checkpoint;
 
 /* Replaces the checkpoint. The data that it vouches for has been synced before.

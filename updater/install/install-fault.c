@@ -25,8 +25,8 @@ bool install_fault_is_url(UpdateError code)
 bool install_fault_is_kept(UpdateError code, bool is_resumed)
 {
     static const UpdateError codes[] = {UPDATE_ERROR_PARTITION_HASH, UPDATE_ERROR_VERITY,
-            UPDATE_ERROR_OPERATION, UPDATE_ERROR_PAYLOAD_HASH, UPDATE_ERROR_SIGNATURE,
-            UPDATE_ERROR_PAYLOAD_SIZE};
+            UPDATE_ERROR_KERNEL_HASH, UPDATE_ERROR_POLICY_HASH, UPDATE_ERROR_OPERATION,
+            UPDATE_ERROR_PAYLOAD_HASH, UPDATE_ERROR_SIGNATURE, UPDATE_ERROR_PAYLOAD_SIZE};
     if (code == UPDATE_ERROR_OPERATION_HASH)
         return is_resumed; /* the kept metadata may be another payload's */
     return is_one_of(code, codes, ELEMENTS(codes));

@@ -6,7 +6,11 @@
  * the slot read back. After a resume the stream was not seen whole, and its two digests cannot be
  * computed: then the metadata's signature, which is verified again on the kept metadata like on
  * fresh one, vouches for the hashes of blobs and slot, and the slot is read back as always. The
- * checkpoint itself vouches for nothing; it only saves fetching. */
+ * checkpoint itself vouches for nothing; it only saves fetching.
+ *
+ * A payload of format 1 has no metadata signature. There the digests are kept with the checkpoint
+ * and go on from it, over the metadata that was digested first, so that the payload signature
+ * covers the manifest that was acted upon. */
 
 #include "updater/install/install-work.h"
 
@@ -35,10 +39,16 @@ void install_work_done(InstallWork *work)
     key_ring_free(work->keys);
     safe_close(work->file_fd);
     free(work->raw);
+    install_files_free(work->files);
     payload_metadata_done(&work->metadata);
     free(work->is_done);
     payload_digest_free(work->digest);
     free(work->signature);
+}
+
+bool install_work_keeps_digest(const InstallWork *work)
+{
+    return work->metadata.manifest->format == 1;
 }
 
 static UpdateError no_memory(ErrorText *error)
@@ -171,6 +181,14 @@ UpdateError install_work_load(InstallWork *work, ErrorText *error)
 
 /* --- checking ---------------------------------------------------------------------------- */
 
+static InstallFilePlaces file_places(const InstallWork *work)
+{
+    return (InstallFilePlaces){
+            .kernels = work->options->kernel_dir,
+            .policies = work->options->policy_dir,
+    };
+}
+
 static UpdateError check_sizes(InstallWork *work, ErrorText *error)
 {
     const PartitionUpdate *partition = work->metadata.partition;
@@ -189,7 +207,8 @@ static UpdateError check_sizes(InstallWork *work, ErrorText *error)
                 "%s has %" PRIu64 " bytes, its manifest says %" PRIu64, work->options->file_path,
                 work->n_file_bytes, work->metadata.n_payload_bytes);
     }
-    return UPDATE_OK;
+    const InstallFilePlaces places = file_places(work);
+    return install_files_new(work->metadata.manifest, slot->label, &places, &work->files, error);
 }
 
 static void copy_name(char *ret_copy, size_t n_room, const char *text)
@@ -211,17 +230,23 @@ static void describe_content(InstallWork *work)
             .tree_start_block = partition->tree_start_block,
             .root_hash = partition->root_hash,
     };
-    copy_name(content->version, sizeof(content->version), work->metadata.manifest->version);
-    copy_name(content->product, sizeof(content->product), work->metadata.manifest->product);
+    copy_name(content->version, sizeof(content->version), work->metadata.version);
+    copy_name(content->product, sizeof(content->product), work->metadata.product);
 }
 
-/* A payload that is read from its start is digested as a whole. */
+/* A payload that is read from its start is digested as a whole, and so is one whose digest was kept
+ * with the checkpoint. */
 static UpdateError start_digest(InstallWork *work, ErrorText *error)
 {
+    if (work->is_resumed && !install_work_keeps_digest(work))
+        return UPDATE_OK;
     if (payload_digest_new(work->options->has_payload_sha256, &work->digest) < 0)
         return no_memory(error);
-    payload_digest_add_metadata(work->digest, work->raw,
-            (size_t)work->metadata.header.n_signed_bytes, work->n_raw_bytes);
+    if (work->is_resumed)
+        payload_digest_restore(work->digest, &work->checkpoint.digest);
+    else
+        payload_digest_add_metadata(work->digest, work->raw,
+                (size_t)work->metadata.header.n_signed_bytes, work->n_raw_bytes);
     work->signature = malloc((size_t)work->metadata.manifest->n_signatures_bytes + 1);
     return work->signature ? UPDATE_OK : no_memory(error);
 }
@@ -235,6 +260,8 @@ static UpdateError check_raw(InstallWork *work, ErrorText *error)
             .offered_version = options->offered_version,
             .allow_downgrade = options->allow_downgrade,
             .payload_bytes = options->payload_bytes,
+            .metadata_bytes = options->metadata_bytes,
+            .metadata_signature_base64 = options->metadata_signature_base64,
     };
     return metadata_check(work->raw, work->n_raw_bytes, work->keys, &rules, &work->metadata, error);
 }
@@ -246,13 +273,18 @@ static void drop_raw(InstallWork *work)
     work->n_raw_bytes = 0;
 }
 
+static bool is_of_checkpoint(const InstallWork *work)
+{
+    const Checkpoint *checkpoint = &work->checkpoint;
+    return sha256_equal(&work->metadata.digest, &checkpoint->metadata) &&
+           checkpoint->next_operation <= work->metadata.manifest->n_operations &&
+           (checkpoint->has_digest || !install_work_keeps_digest(work));
+}
+
 UpdateError install_work_check(InstallWork *work, ErrorText *error)
 {
     UpdateError code = check_raw(work, error);
-    bool is_the_checkpoints =
-            code == UPDATE_OK && work->is_resumed &&
-            sha256_equal(&work->metadata.digest, &work->checkpoint.metadata) &&
-            work->checkpoint.next_operation <= work->metadata.partition->n_operations;
+    bool is_the_checkpoints = code == UPDATE_OK && work->is_resumed && is_of_checkpoint(work);
     work->is_resumed = is_the_checkpoints;
     if (work->is_raw_kept && !is_the_checkpoints) {
         payload_metadata_done(&work->metadata);
@@ -265,10 +297,8 @@ UpdateError install_work_check(InstallWork *work, ErrorText *error)
     if (code != UPDATE_OK)
         return code;
     describe_content(work);
-    work->is_done = calloc(work->metadata.partition->n_operations + 1, sizeof(*work->is_done));
-    if (!work->is_done)
-        return no_memory(error);
-    return work->is_resumed ? UPDATE_OK : start_digest(work, error);
+    work->is_done = calloc(work->metadata.manifest->n_operations + 1, sizeof(*work->is_done));
+    return work->is_done ? start_digest(work, error) : no_memory(error);
 }
 
 /* --- preparing --------------------------------------------------------------------------- */
@@ -279,6 +309,9 @@ static void save_first_checkpoint(InstallWork *work)
     int state_fd = work->options->state_fd;
     work->checkpoint.metadata = work->metadata.digest;
     work->checkpoint.next_operation = 0;
+    work->checkpoint.has_digest = install_work_keeps_digest(work);
+    if (work->checkpoint.has_digest)
+        payload_digest_save(work->digest, &work->checkpoint.digest);
     (void)checkpoint_remove(state_fd); /* what another payload left */
     int r = checkpoint_save_metadata(state_fd, work->raw, work->n_raw_bytes);
     if (r == 0)
@@ -313,8 +346,24 @@ static UpdateError begin_anew(InstallWork *work, ErrorText *error)
     if (r < 0)
         return error_say(error, UPDATE_ERROR_WRITE, "%s cannot be written: %s",
                 install_target_slot(work->target)->label, strerror(-r));
+    const InstallFilePlaces places = file_places(work);
+    install_files_discard(&places, install_target_slot(work->target)->label);
+    if (install_files_prepare(work->files, false, error) < 0)
+        return UPDATE_ERROR_WRITE;
     save_first_checkpoint(work);
     return UPDATE_OK;
+}
+
+/* A file that is not as it was left, or already in its place, cannot be gone on with. */
+static UpdateError resume_files(InstallWork *work, ErrorText *error)
+{
+    int r = work->is_resumed ? install_files_prepare(work->files, true, error) : 0;
+    if (r != -ESTALE)
+        return r < 0 ? UPDATE_ERROR_WRITE : UPDATE_OK;
+    work->is_resumed = false;
+    payload_digest_free(TAKE_PTR(work->digest));
+    free(TAKE_PTR(work->signature));
+    return start_digest(work, error);
 }
 
 UpdateError install_work_prepare(InstallWork *work, ErrorText *error)
@@ -322,10 +371,9 @@ UpdateError install_work_prepare(InstallWork *work, ErrorText *error)
     UpdateError code = install_target_prepare(work->target, error);
     if (code != UPDATE_OK)
         return code;
-    if (work->is_resumed)
-        code = find_what_is_done(work, error);
-    else
-        code = begin_anew(work, error);
+    code = resume_files(work, error);
+    if (code == UPDATE_OK)
+        code = work->is_resumed ? find_what_is_done(work, error) : begin_anew(work, error);
     drop_raw(work);
     return code;
 }
@@ -364,25 +412,31 @@ static UpdateError check_digests(InstallWork *work, ErrorText *error)
 
 UpdateError install_work_prove(InstallWork *work, ErrorText *error)
 {
+    work->checkpoint.next_operation = work->metadata.manifest->n_operations;
+    work->checkpoint.has_digest = install_work_keeps_digest(work);
+    if (work->checkpoint.has_digest)
+        payload_digest_save(work->digest, &work->checkpoint.digest);
     if (work->digest) {
         UpdateError code = check_digests(work, error);
         if (code != UPDATE_OK)
             return code;
     }
-    work->checkpoint.next_operation = work->metadata.partition->n_operations;
-    (void)checkpoint_keeper_save(work->target, work->options->state_fd, &work->checkpoint);
+    (void)checkpoint_keeper_save(
+            work->target, work->files, work->options->state_fd, &work->checkpoint);
     const PartitionUpdate *partition = work->metadata.partition;
     UpdateError code = slot_end_write(work->target, partition, error);
     if (code == UPDATE_OK)
         code = slot_proof_build(work->target, partition, work->options->n_threads,
                 &work->n_bytes_proven, work->is_cancelled, error);
-    return code != UPDATE_OK
-                   ? code
-                   : slot_end_check(work->target, work->metadata.manifest, partition, error);
+    if (code == UPDATE_OK)
+        code = slot_end_check(work->target, work->metadata.manifest, partition, error);
+    return code == UPDATE_OK ? install_files_check(work->files, work->is_cancelled, error) : code;
 }
 
 UpdateError install_work_commit(InstallWork *work, ErrorText *error)
 {
+    if (install_files_commit(work->files, error) < 0)
+        return UPDATE_ERROR_WRITE;
     if (slot_commit(work->options->disk_path, install_target_slot(work->target),
                 work->options->boot_tries, error) < 0)
         return UPDATE_ERROR_FLIP;
@@ -393,5 +447,8 @@ UpdateError install_work_forget(InstallWork *work, ErrorText *error)
 {
     (void)error;
     (void)checkpoint_remove(work->options->state_fd);
+    const InstallFilePlaces places = file_places(work);
+    if (work->target)
+        install_files_discard(&places, install_target_slot(work->target)->label);
     return UPDATE_OK;
 }

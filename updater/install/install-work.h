@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "updater/install/checkpoint.h"
+#include "updater/install/install-files.h"
 #include "updater/install/install-target.h"
 #include "updater/install/install.h"
 #include "updater/install/metadata-check.h"
@@ -34,6 +35,8 @@ typedef struct {
     bool is_resumed;       /* it counts for this target and this payload */
     bool *is_done;         /* of each operation */
 
+    InstallFiles *files; /* beside the slot */
+
     PayloadDigest *digest; /* NULL: the payload is not read from its first byte to its last */
     uint8_t *signature;    /* the payload signature; n_signatures_bytes of the manifest */
     _Atomic uint64_t n_bytes_proven;
@@ -44,13 +47,17 @@ void install_work_init(
         InstallWork *work, const InstallOptions *options, const atomic_bool *is_cancelled);
 void install_work_done(InstallWork *work);
 
+/* Whether the digest goes on over interruptions. In format 1 nothing but the payload signature
+ * vouches for the metadata, so it is verified after a resume, too. After install_work_check(). */
+bool install_work_keeps_digest(const InstallWork *work);
+
 /* Each returns UPDATE_OK or the code with the reason in error. */
 
 /* Finds the target, loads the keys, looks for a checkpoint, and reads the metadata where it is at
  * hand: out of the local payload, or as an earlier install kept it. */
 UpdateError install_work_load(InstallWork *work, ErrorText *error);
 
-/* Checks raw as metadata_check does, and that the slot is large enough. Kept metadata that does
+/* Checks raw as metadata_check does, and that slot and folders have room. Kept metadata that does
  * not pass is no error: raw is NULL afterwards, and must be fetched. */
 UpdateError install_work_check(InstallWork *work, ErrorText *error);
 
@@ -58,10 +65,10 @@ UpdateError install_work_check(InstallWork *work, ErrorText *error);
 UpdateError install_work_prepare(InstallWork *work, ErrorText *error);
 
 /* Everything was applied: checks the digests of the stream where it was seen whole, builds the
- * tree, reads the slot back. */
+ * tree, reads the slot and the files back. */
 UpdateError install_work_prove(InstallWork *work, ErrorText *error);
 
-/* The flip. */
+/* Puts the files in their places; then the flip. */
 UpdateError install_work_commit(InstallWork *work, ErrorText *error);
 
 /* Removes checkpoint and kept metadata: the next install begins anew. Always UPDATE_OK. */

@@ -87,8 +87,14 @@ typedef struct {
     const char *user, *password;   /* for https downloads; may be NULL */
     uint64_t payload_bytes;        /* as Omaha said; 0: not known */
     bool has_payload_sha256;
-    Sha256 payload_sha256;       /* as Omaha said */
-    const char *offered_version; /* as Omaha said: the payload's must be the same; NULL: any */
+    Sha256 payload_sha256; /* as Omaha said */
+    /* As Omaha or a person said: the payload's must be the same, and where the format has none,
+     * this is its version; NULL: any. */
+    const char *offered_version;
+    uint64_t metadata_bytes;               /* as Omaha said (MetadataSize); 0: not known */
+    const char *metadata_signature_base64; /* as Omaha said (MetadataSignatureRsa); NULL: none */
+    const char *kernel_dir;                /* InstallFilePlaces of a payload of format 1; may be */
+    const char *policy_dir;                /* NULL */
     const char *key_dir;
     const char *product;
     const char *running_version;

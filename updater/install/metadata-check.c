@@ -7,9 +7,25 @@
 #include "common/bytes.h"
 #include "updater/omaha/version-order.h"
 
-static UpdateError check_version(
-        const Manifest *manifest, const PayloadRules *rules, ErrorText *error)
+#define VERSION_UNKNOWN "unknown"
+
+/* Where the format names none, what was offered is believed: the reboot will show. */
+static UpdateError name_payload(
+        PayloadMetadata *metadata, const PayloadRules *rules, ErrorText *error)
 {
+    const Manifest *manifest = metadata->manifest;
+    metadata->version = manifest->version;
+    metadata->product = manifest->product;
+    if (manifest->format == 1) {
+        metadata->version = rules->offered_version ? rules->offered_version : VERSION_UNKNOWN;
+        metadata->product = rules->product;
+        return UPDATE_OK;
+    }
+    if (strcmp(manifest->product, rules->product) != 0) {
+        return error_say(error, UPDATE_ERROR_VERSION_REFUSED,
+                "the payload is for the product %s, this machine is %s", manifest->product,
+                rules->product);
+    }
     if (!version_is_valid(manifest->version))
         return error_say(error, UPDATE_ERROR_MANIFEST, "the payload's version is not a version");
     if (rules->offered_version && strcmp(manifest->version, rules->offered_version) != 0) {
@@ -17,47 +33,76 @@ static UpdateError check_version(
                 "the payload holds version %s, but %s was offered", manifest->version,
                 rules->offered_version);
     }
-    if (!rules->running_version)
+    if (manifest->n_partitions == 1)
         return UPDATE_OK;
-    if (!rules->allow_downgrade && version_compare(manifest->version, rules->running_version) < 0) {
+    return error_say(error, UPDATE_ERROR_MANIFEST,
+            "the payload updates %zu partitions, and exactly one can be installed: the slot's",
+            manifest->n_partitions);
+}
+
+static UpdateError check_version(
+        const PayloadMetadata *metadata, const PayloadRules *rules, ErrorText *error)
+{
+    const Manifest *manifest = metadata->manifest;
+    const char *version = metadata->version;
+    if (!rules->running_version || strcmp(version, VERSION_UNKNOWN) == 0)
+        return UPDATE_OK;
+    if (!rules->allow_downgrade && version_compare(version, rules->running_version) < 0) {
         return error_say(error, UPDATE_ERROR_DOWNGRADE,
                 "the payload's version %s is older than the running %s; if it is meant, say "
                 "--allow-downgrade or ALLOW_DOWNGRADE=yes",
-                manifest->version, rules->running_version);
+                version, rules->running_version);
     }
     if (manifest->min_version[0] != '\0' &&
             version_compare(rules->running_version, manifest->min_version) < 0) {
         return error_say(error, UPDATE_ERROR_DOWNGRADE,
                 "version %s can be installed from %s on, and %s runs: update to a version between "
                 "them first",
-                manifest->version, manifest->min_version, rules->running_version);
+                version, manifest->min_version, rules->running_version);
     }
     return UPDATE_OK;
 }
 
 static UpdateError check_rules(
-        const PayloadMetadata *metadata, const PayloadRules *rules, ErrorText *error)
+        PayloadMetadata *metadata, const PayloadRules *rules, ErrorText *error)
 {
-    const Manifest *manifest = metadata->manifest;
-    if (strcmp(manifest->product, rules->product) != 0) {
-        return error_say(error, UPDATE_ERROR_VERSION_REFUSED,
-                "the payload is for the product %s, this machine is %s", manifest->product,
-                rules->product);
-    }
-    UpdateError code = check_version(manifest, rules, error);
+    UpdateError code = name_payload(metadata, rules, error);
+    if (code == UPDATE_OK)
+        code = check_version(metadata, rules, error);
     if (code != UPDATE_OK)
         return code;
-    if (manifest->n_partitions != 1) {
-        return error_say(error, UPDATE_ERROR_MANIFEST,
-                "the payload updates %zu partitions, and exactly one can be installed: the slot's",
-                manifest->n_partitions);
-    }
     if (rules->payload_bytes != 0 && metadata->n_payload_bytes != rules->payload_bytes) {
         return error_say(error, UPDATE_ERROR_PAYLOAD_SIZE,
                 "the payload says that it has %" PRIu64 " bytes, but %" PRIu64 " were offered",
                 metadata->n_payload_bytes, rules->payload_bytes);
     }
     return UPDATE_OK;
+}
+
+/* What came with the offer is held first: it may have come over a safer way. */
+static UpdateError check_offer(const PayloadMetadata *metadata, const KeyRing *keys,
+        const PayloadRules *rules, ErrorText *error)
+{
+    if (rules->metadata_bytes != 0 && rules->metadata_bytes != metadata->header.n_signed_bytes)
+        return error_say(error, UPDATE_ERROR_METADATA_SIZE,
+                "the payload has metadata of %" PRIu64 " bytes, but %" PRIu64 " were offered",
+                metadata->header.n_signed_bytes, rules->metadata_bytes);
+    const char *text = rules->metadata_signature_base64;
+    if (!text || text[0] == '\0')
+        return UPDATE_OK;
+    return key_ring_verify_base64(
+            keys, &metadata->digest, text, UPDATE_ERROR_METADATA_SIGNATURE, error);
+}
+
+/* Format 1 has none: the manifest's bounds must do until the payload signature has come. */
+static UpdateError check_signature(
+        const PayloadMetadata *metadata, const KeyRing *keys, const uint8_t *data, ErrorText *error)
+{
+    const PayloadHeader *header = &metadata->header;
+    if (header->format == 1)
+        return UPDATE_OK;
+    return key_ring_verify(keys, &metadata->digest, data + header->n_signed_bytes,
+            header->n_metadata_signature_bytes, UPDATE_ERROR_METADATA_SIGNATURE, error);
 }
 
 UpdateError metadata_check(const uint8_t *data, size_t n_bytes, const KeyRing *keys,
@@ -77,10 +122,10 @@ UpdateError metadata_check(const uint8_t *data, size_t n_bytes, const KeyRing *k
         return error_say(error, UPDATE_ERROR_METADATA_SIZE,
                 "the payload's metadata is not as long as its header says");
 
-    size_t n_signed_bytes = (size_t)metadata.header.n_signed_bytes;
-    metadata.digest = sha256_of(data, n_signed_bytes);
-    code = key_ring_verify(keys, &metadata.digest, data + n_signed_bytes, n_bytes - n_signed_bytes,
-            UPDATE_ERROR_METADATA_SIGNATURE, error);
+    metadata.digest = sha256_of(data, (size_t)metadata.header.n_signed_bytes);
+    code = check_offer(&metadata, keys, rules, error);
+    if (code == UPDATE_OK)
+        code = check_signature(&metadata, keys, data, error);
     if (code != UPDATE_OK)
         return code;
 

@@ -16,14 +16,35 @@ static int sink_zero(uint64_t offset_bytes, uint64_t n_bytes, void *userdata)
     return install_target_zero(userdata, offset_bytes, n_bytes);
 }
 
+static int sink_write_file(
+        uint64_t offset_bytes, const uint8_t *data, size_t n_bytes, void *userdata)
+{
+    return file_target_write(userdata, offset_bytes, data, n_bytes);
+}
+
+/* Format 1, which alone brings files, has no operation that makes zeros. */
+static int sink_zero_file(uint64_t offset_bytes, uint64_t n_bytes, void *userdata)
+{
+    (void)offset_bytes;
+    (void)n_bytes;
+    (void)userdata;
+    return -EOPNOTSUPP;
+}
+
+static bool goes_to_slot(const OperationPlace *place, const Operation *operation)
+{
+    return place->manifest->partitions[operation->partition].kind == PARTITION_SLOT;
+}
+
 typedef void (*RangeCall)(InstallTarget *target, uint64_t offset_bytes, uint64_t n_bytes);
 
-static void for_each_extent(InstallTarget *target, const Operation *operation, RangeCall call)
+static void for_each_extent(const OperationPlace *place, const Operation *operation, RangeCall call)
 {
-    for (size_t i = 0; i < operation->n_dst_extents; i++) {
+    for (size_t i = 0; goes_to_slot(place, operation) && i < operation->n_dst_extents; i++) {
         const Extent *extent = &operation->dst_extents[i];
-        call(target, extent->start_block * MANIFEST_BLOCK_BYTES,
-                extent->n_blocks * MANIFEST_BLOCK_BYTES);
+        if (extent->start_block != EXTENT_HOLE)
+            call(place->target, extent->start_block * MANIFEST_BLOCK_BYTES,
+                    extent->n_blocks * MANIFEST_BLOCK_BYTES);
     }
 }
 
@@ -48,14 +69,19 @@ UpdateError operation_run(const OperationPlace *place, const Operation *operatio
         if (code != UPDATE_OK)
             return code;
     }
-    const OperationSink sink = {.write = sink_write, .zero = sink_zero, .userdata = place->target};
+    FileTarget *file = install_files_get(place->files, operation->partition);
+    OperationSink sink = {.write = sink_write, .zero = sink_zero, .userdata = place->target};
+    if (file)
+        sink = (OperationSink){.write = sink_write_file, .zero = sink_zero_file, .userdata = file};
+    else if (!goes_to_slot(place, operation))
+        return operation_check_blob(operation, blob, error);
     UpdateError code =
             operation_apply(operation, operation->n_data_bytes ? blob : NULL, NULL, &sink, error);
-    for_each_extent(place->target, operation, install_target_write_behind);
+    for_each_extent(place, operation, install_target_write_behind);
     return code;
 }
 
 void operation_run_drop(const OperationPlace *place, const Operation *operation)
 {
-    for_each_extent(place->target, operation, install_target_drop);
+    for_each_extent(place, operation, install_target_drop);
 }

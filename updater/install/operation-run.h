@@ -1,25 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* One operation, from its blob to the target. Blocks; worker threads, several at once. */
+/* One operation, from its blob to where its partition goes: the slot, a file, or nowhere. Blocks;
+ * worker threads, several at once. */
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "updater/install/install-files.h"
 #include "updater/install/install-target.h"
 #include "updater/payload/operation.h"
 
 /* What all operations of an install share; borrowed. */
 typedef struct {
-    InstallTarget *target;       /* prepared */
+    InstallTarget *target; /* prepared */
+    const Manifest *manifest;
+    InstallFiles *files;         /* prepared */
     int file_fd;                 /* the payload; -1: blobs come from elsewhere */
     uint64_t blobs_offset_bytes; /* of the first blob in the file */
     const atomic_bool *is_cancelled;
 } OperationPlace;
 
 /* Applies an operation and lets its write-back begin. blob has room for n_data_bytes; where it
- * does not hold them yet (is_loaded), they are read from the file first.
+ * does not hold them yet (is_loaded), they are read from the file first. What goes nowhere is held
+ * against its hash only.
  * Returns UPDATE_OK, the codes of operation_apply, UPDATE_ERROR_TRANSFER (the file ends or cannot
  * be read), UPDATE_ERROR_CANCELLED. */
 UpdateError operation_run(const OperationPlace *place, const Operation *operation, uint8_t *blob,

@@ -47,6 +47,21 @@ void payload_digest_add_blob(PayloadDigest *digest, const uint8_t *data, size_t 
         sha256_stream_add(digest->file_stream, data, n_bytes);
 }
 
+void payload_digest_save(const PayloadDigest *digest, PayloadDigestState *ret_state)
+{
+    *ret_state = (PayloadDigestState){0};
+    sha256_stream_save(digest->signed_stream, &ret_state->signed_state);
+    if (digest->file_stream)
+        sha256_stream_save(digest->file_stream, &ret_state->file_state);
+}
+
+void payload_digest_restore(PayloadDigest *digest, const PayloadDigestState *state)
+{
+    sha256_stream_restore(digest->signed_stream, &state->signed_state);
+    if (digest->file_stream)
+        sha256_stream_restore(digest->file_stream, &state->file_state);
+}
+
 void payload_digest_finish(PayloadDigest *digest, const uint8_t *signature,
         size_t n_signature_bytes, Sha256 *ret_signed, Sha256 *ret_file)
 {

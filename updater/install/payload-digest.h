@@ -27,6 +27,17 @@ void payload_digest_add_metadata(
 /* The next bytes of the blobs (borrowed). */
 void payload_digest_add_blob(PayloadDigest *digest, const uint8_t *data, size_t n_bytes);
 
+/* What both have come to, to be kept in a file (sha256.h). */
+typedef struct __attribute__((packed)) {
+    Sha256State signed_state;
+    Sha256State file_state; /* zeros when not asked for */
+} PayloadDigestState;
+
+void payload_digest_save(const PayloadDigest *digest, PayloadDigestState *ret_state);
+
+/* Goes on where one that wants the same was saved, in place of adding the metadata. */
+void payload_digest_restore(PayloadDigest *digest, const PayloadDigestState *state);
+
 /* The payload signature (borrowed), last. *ret_file is set only when it was asked for. */
 void payload_digest_finish(PayloadDigest *digest, const uint8_t *signature,
         size_t n_signature_bytes, Sha256 *ret_signed, Sha256 *ret_file);

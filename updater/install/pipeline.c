@@ -20,11 +20,12 @@
 
 #define NO_OPERATION SIZE_MAX
 #define PAGE_BYTES 4096
+#define DIGEST_MARKS_MAX (2 * PIPELINE_SLOTS_MAX)
 
 typedef struct {
     Pipeline *pipeline;
     WorkerJob job;
-    uint8_t *blob;    /* room for the largest of the partition */
+    uint8_t *blob;    /* room for the largest of the payload */
     size_t operation; /* NO_OPERATION: free */
     size_t n_filled_bytes;
     bool is_loaded; /* the blob is whole */
@@ -34,6 +35,12 @@ typedef struct {
     UpdateError code;
     ErrorText error;
 } Lane;
+
+/* What the digest had come to behind an operation's blob. */
+typedef struct {
+    size_t n_operations; /* up to it */
+    PayloadDigestState state;
+} DigestMark;
 
 struct Pipeline {
     WorkerPool *pool;
@@ -46,6 +53,9 @@ struct Pipeline {
     size_t digest_next; /* the operation whose blob the digest takes next */
     WorkerJob digest_job;
     Lane *digesting;
+    DigestMark mark;                    /* the last up to which all is written, too */
+    DigestMark marks[DIGEST_MARKS_MAX]; /* behind that; as many as there was room for */
+    size_t n_marks;
     uint64_t n_pending_bytes; /* of blobs in lanes */
     uint64_t n_bytes_done;
     uint64_t n_bytes_read;
@@ -55,12 +65,12 @@ struct Pipeline {
 
 static const Operation *operation_at(const Pipeline *pipeline, size_t i)
 {
-    return &pipeline->options.partition->operations[i];
+    return &pipeline->options.operations[i];
 }
 
 static size_t n_operations(const Pipeline *pipeline)
 {
-    return pipeline->options.partition->n_operations;
+    return pipeline->options.n_operations;
 }
 
 /* --- in a worker thread ------------------------------------------------------------------ */
@@ -111,6 +121,31 @@ static Lane *find_lane(Pipeline *pipeline, size_t operation)
     return NULL;
 }
 
+/* The digest runs ahead of what is written, and behind it. */
+static void move_mark(Pipeline *pipeline)
+{
+    size_t n_passed = 0;
+    while (n_passed < pipeline->n_marks &&
+            pipeline->marks[n_passed].n_operations <= pipeline->n_done_in_order)
+        n_passed++;
+    if (n_passed == 0)
+        return;
+    pipeline->mark = pipeline->marks[n_passed - 1];
+    pipeline->n_marks -= n_passed;
+    memmove(pipeline->marks, pipeline->marks + n_passed,
+            pipeline->n_marks * sizeof(*pipeline->marks));
+}
+
+static void add_mark(Pipeline *pipeline)
+{
+    if (pipeline->n_marks == DIGEST_MARKS_MAX)
+        return;
+    DigestMark *mark = &pipeline->marks[pipeline->n_marks++];
+    mark->n_operations = pipeline->digest_next;
+    payload_digest_save(pipeline->options.digest, &mark->state);
+    move_mark(pipeline);
+}
+
 static void start_digest(Pipeline *pipeline)
 {
     if (!pipeline->options.digest || pipeline->digesting || pipeline->code != UPDATE_OK)
@@ -133,6 +168,7 @@ static void on_digested(void *userdata)
     Lane *lane = pipeline->digesting;
     pipeline->digesting = NULL;
     pipeline->digest_next++;
+    add_mark(pipeline);
     lane->is_digested = true;
     free_lane_if_done(pipeline, lane);
     pipeline_pump(pipeline);
@@ -146,6 +182,7 @@ static void tick_off(Pipeline *pipeline, size_t i)
     pipeline->n_bytes_done += operation_at(pipeline, i)->n_data_bytes;
     while (pipeline->n_done_in_order < n_operations(pipeline) && is_done[pipeline->n_done_in_order])
         pipeline->n_done_in_order++;
+    move_mark(pipeline);
 }
 
 static void on_applied(void *userdata)
@@ -313,6 +350,12 @@ size_t pipeline_n_done_in_order(const Pipeline *pipeline)
     return pipeline->n_done_in_order;
 }
 
+size_t pipeline_n_digested_in_order(const Pipeline *pipeline, PayloadDigestState *ret_state)
+{
+    *ret_state = pipeline->mark.state;
+    return pipeline->mark.n_operations;
+}
+
 uint64_t pipeline_n_bytes_done(const Pipeline *pipeline)
 {
     return pipeline->n_bytes_done;
@@ -325,11 +368,11 @@ uint64_t pipeline_n_bytes_read(const Pipeline *pipeline)
 
 /* --- the object -------------------------------------------------------------------------- */
 
-static size_t largest_blob(const PartitionUpdate *partition)
+static size_t largest_blob(const Pipeline *pipeline)
 {
     uint64_t n_bytes = PAGE_BYTES;
-    for (size_t i = 0; i < partition->n_operations; i++)
-        n_bytes = MAX(n_bytes, partition->operations[i].n_data_bytes);
+    for (size_t i = 0; i < n_operations(pipeline); i++)
+        n_bytes = MAX(n_bytes, operation_at(pipeline, i)->n_data_bytes);
     return (size_t)n_bytes;
 }
 
@@ -354,6 +397,15 @@ static void count_what_is_done(Pipeline *pipeline)
             tick_off(pipeline, i);
 }
 
+/* Where the digest stands is where the first missing operation's blob follows. */
+static void start_marks(Pipeline *pipeline)
+{
+    if (!pipeline->options.digest)
+        return;
+    pipeline->digest_next = pipeline->mark.n_operations = pipeline->n_done_in_order;
+    payload_digest_save(pipeline->options.digest, &pipeline->mark.state);
+}
+
 int pipeline_new(WorkerPool *pool, const PipelineOptions *options, Pipeline **ret_pipeline)
 {
     _cleanup_(pipeline_freep) Pipeline *pipeline = calloc(1, sizeof(*pipeline));
@@ -364,7 +416,7 @@ int pipeline_new(WorkerPool *pool, const PipelineOptions *options, Pipeline **re
     pipeline->code = UPDATE_OK;
     pipeline->digest_job =
             (WorkerJob){.run = run_digest, .on_done = on_digested, .userdata = pipeline};
-    size_t n_blob_bytes = largest_blob(options->partition);
+    size_t n_blob_bytes = largest_blob(pipeline);
     size_t n_lanes = MIN(MAX((size_t)PIPELINE_BUFFER_BYTES / n_blob_bytes, (size_t)1),
             (size_t)PIPELINE_SLOTS_MAX);
     while (pipeline->n_lanes < n_lanes) {
@@ -373,6 +425,7 @@ int pipeline_new(WorkerPool *pool, const PipelineOptions *options, Pipeline **re
             return r;
     }
     count_what_is_done(pipeline);
+    start_marks(pipeline);
     *ret_pipeline = TAKE_PTR(pipeline);
     return 0;
 }

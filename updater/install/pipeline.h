@@ -22,10 +22,12 @@ typedef struct Pipeline Pipeline;
 
 /* Everything is borrowed for the pipeline's life. */
 typedef struct {
-    const PartitionUpdate *partition;
+    const Operation *operations; /* of the manifest */
+    size_t n_operations;
     OperationPlace place;  /* without a file, pipeline_take brings the blobs */
     bool *is_done;         /* of each operation; set here as they are applied */
-    PayloadDigest *digest; /* gets all blobs in order; NULL: not wanted */
+    PayloadDigest *digest; /* gets all blobs in order, from the first that is not done; NULL: not
+                              wanted */
     uint64_t
             n_pending_max_bytes; /* of blobs taken and not yet applied; 0: only the buffers bound */
     void (*on_change)(void *userdata); /* after each job, in the loop; not from inside a call */
@@ -65,6 +67,10 @@ UpdateError pipeline_failure(const Pipeline *pipeline, const char **ret_error);
 
 /* All operations before this one are written (not synced). */
 size_t pipeline_n_done_in_order(const Pipeline *pipeline);
+
+/* The same where the digest is to go on as well: all operations before this one are written and
+ * digested, and *ret_state is what the digest had come to there. */
+size_t pipeline_n_digested_in_order(const Pipeline *pipeline, PayloadDigestState *ret_state);
 
 /* Bytes of blobs of all done operations. */
 uint64_t pipeline_n_bytes_done(const Pipeline *pipeline);

@@ -22,16 +22,23 @@ static UpdateError cannot_read(int r, ErrorText *error)
             strerror(-r));
 }
 
-/* The block that ends before end_bytes of the slot; zeros where there is none. */
+/* The block that ends at end_bytes of the slot; zeros where there is none. Reads in whole blocks of
+ * the slot, as O_DIRECT wants it. */
 static int read_block(
         int fd, uint64_t offset_bytes, uint64_t end_bytes, uint8_t ret_block[SLOT_TRAILER_BYTES])
 {
+    alignas(SLOT_TRAILER_BYTES) uint8_t blocks[2 * SLOT_TRAILER_BYTES];
     if (end_bytes < SLOT_TRAILER_BYTES) {
         memset(ret_block, 0, SLOT_TRAILER_BYTES);
         return 0;
     }
-    return fd_pread_full(
-            fd, ret_block, SLOT_TRAILER_BYTES, offset_bytes + end_bytes - SLOT_TRAILER_BYTES);
+    size_t n_over = end_bytes % SLOT_TRAILER_BYTES;
+    uint64_t from_bytes = end_bytes - SLOT_TRAILER_BYTES - n_over;
+    size_t n_bytes = n_over > 0 ? sizeof(blocks) : SLOT_TRAILER_BYTES;
+    int r = fd_pread_full(fd, blocks, n_bytes, offset_bytes + from_bytes);
+    if (r == 0)
+        memcpy(ret_block, blocks + n_over, SLOT_TRAILER_BYTES);
+    return r;
 }
 
 UpdateError slot_end_write(
@@ -76,8 +83,8 @@ static bool has_tree_of(const SlotTrailer *trailer, const PartitionUpdate *parti
 static UpdateError check_trailer(const SlotTrailer *trailer, const Manifest *manifest,
         const PartitionUpdate *partition, ErrorText *error)
 {
-    if (strcmp(trailer->product, manifest->product) != 0 ||
-            strcmp(trailer->version, manifest->version) != 0)
+    if (manifest->format != 1 && (strcmp(trailer->product, manifest->product) != 0 ||
+                                         strcmp(trailer->version, manifest->version) != 0))
         return error_say(error, UPDATE_ERROR_MANIFEST,
                 "the payload says that it is %s %s, and the trailer of its image says %s %s",
                 manifest->product, manifest->version, trailer->product, trailer->version);
@@ -90,8 +97,7 @@ static UpdateError check_trailer(const SlotTrailer *trailer, const Manifest *man
 UpdateError slot_end_check(InstallTarget *target, const Manifest *manifest,
         const PartitionUpdate *partition, ErrorText *error)
 {
-    /* For O_DIRECT. */
-    alignas(SLOT_TRAILER_BYTES) uint8_t of_image[SLOT_TRAILER_BYTES], of_slot[SLOT_TRAILER_BYTES];
+    uint8_t of_image[SLOT_TRAILER_BYTES], of_slot[SLOT_TRAILER_BYTES];
     uint64_t slot_bytes = install_target_slot(target)->size_bytes, offset_bytes;
     _cleanup_close_ int fd = -1;
     SlotTrailer trailer;

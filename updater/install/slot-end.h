@@ -23,7 +23,8 @@ UpdateError slot_end_write(
         InstallTarget *target, const PartitionUpdate *partition, ErrorText *error);
 
 /* After the slot was synced and proven: reads the end back from the device. It must be the image's
- * trailer, say the same as the signed manifest, and have the same hash tree; or none where the
- * image has none. Returns UPDATE_OK, UPDATE_ERROR_VERIFIER_IO, UPDATE_ERROR_MANIFEST. */
+ * trailer, say the same as the signed manifest (of format 2; format 1 says nothing), and have the
+ * same hash tree; or none where the image has none. Returns UPDATE_OK, UPDATE_ERROR_VERIFIER_IO,
+ * UPDATE_ERROR_MANIFEST. */
 UpdateError slot_end_check(InstallTarget *target, const Manifest *manifest,
         const PartitionUpdate *partition, ErrorText *error);

@@ -35,10 +35,13 @@ int transfer_new(WorkerPool *pool, InstallWork *work, Download *download,
     transfer->work = work;
     transfer->download = download;
     const PipelineOptions options = {
-            .partition = work->metadata.partition,
+            .operations = work->metadata.manifest->operations,
+            .n_operations = work->metadata.manifest->n_operations,
             .is_done = work->is_done,
             .digest = work->digest,
             .place = {.target = work->target,
+                    .manifest = work->metadata.manifest,
+                    .files = work->files,
                     .file_fd = work->file_fd,
                     .blobs_offset_bytes = work->metadata.header.n_metadata_bytes,
                     .is_cancelled = work->is_cancelled},
@@ -49,8 +52,8 @@ int transfer_new(WorkerPool *pool, InstallWork *work, Download *download,
     int r = pipeline_new(pool, &options, &transfer->pipeline);
     if (r < 0)
         return r;
-    r = checkpoint_keeper_new(pool, work->target, work->options->state_fd, &work->checkpoint,
-            on_change, userdata, &transfer->keeper);
+    r = checkpoint_keeper_new(pool, work->target, work->files, work->options->state_fd,
+            &work->checkpoint, on_change, userdata, &transfer->keeper);
     if (r < 0)
         return r;
     if (download)
@@ -90,8 +93,14 @@ TransferState transfer_step(Transfer *transfer, UpdateError *ret_code, const cha
 
 void transfer_tick(Transfer *transfer, uint64_t now_usec)
 {
-    checkpoint_keeper_note(
-            transfer->keeper, pipeline_n_done_in_order(transfer->pipeline), now_usec);
+    if (!install_work_keeps_digest(transfer->work)) {
+        checkpoint_keeper_note(
+                transfer->keeper, pipeline_n_done_in_order(transfer->pipeline), NULL, now_usec);
+        return;
+    }
+    PayloadDigestState digest;
+    size_t n = pipeline_n_digested_in_order(transfer->pipeline, &digest);
+    checkpoint_keeper_note(transfer->keeper, n, &digest, now_usec);
 }
 
 bool transfer_is_busy(const Transfer *transfer)

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/base64.h"
 #include "common/fd-io.h"
 #include "updater/payload/key-kind.h"
 #include "updater/payload/signature-set.h"
@@ -245,6 +246,28 @@ static bool any_key_verifies(const KeyRing *ring, const Sha256 *digest, const Si
             if (key_verifies(ring->keys[k], digest, signature_set_get(set, i)))
                 return true;
     return false;
+}
+
+UpdateError key_ring_verify_base64(const KeyRing *ring, const Sha256 *digest, const char *text,
+        UpdateError failure, ErrorText *error)
+{
+    uint8_t data[SIGNATURE_MAX_BYTES];
+    bool verifies = false;
+    ERR_clear_error();
+    /* The text does not say its length but by its padding: each key asks for its own. */
+    for (size_t i = 0; !verifies && i < ring->n_keys; i++) {
+        Signature signature = {data, (size_t)EVP_PKEY_get_size(ring->keys[i])};
+        verifies = signature.n_bytes <= sizeof(data) &&
+                   base64_decode(text, data, signature.n_bytes) >= 0 &&
+                   key_verifies(ring->keys[i], digest, signature);
+    }
+    ERR_clear_error();
+    if (verifies)
+        return UPDATE_OK;
+    return error_say(error, failure,
+            "the signature that the update server gives of the payload's metadata verifies with "
+            "none of the %zu installed keys",
+            ring->n_keys);
 }
 
 UpdateError key_ring_verify(const KeyRing *ring, const Sha256 *digest, const uint8_t *blob,

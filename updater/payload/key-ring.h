@@ -38,6 +38,11 @@ void key_ring_free(KeyRing *ring);
 DEFINE_CLEANUP(KeyRing *, key_ring_free);
 size_t key_ring_n_keys(const KeyRing *ring);
 
+/* Holds one RSA signature in base64, as Omaha answers have it, against the digest. Returns as
+ * key_ring_verify(). */
+UpdateError key_ring_verify_base64(const KeyRing *ring, const Sha256 *digest, const char *text,
+        UpdateError failure, ErrorText *error);
+
 /* Holds a signature blob (borrowed) against the digest of what was signed. Returns UPDATE_OK or
  * `failure` (UPDATE_ERROR_METADATA_SIGNATURE or UPDATE_ERROR_SIGNATURE) with the reason: no key
  * installed, not parsable, no entry verifies. */

@@ -155,6 +155,19 @@ static UpdateError make_zero(
     return UPDATE_OK;
 }
 
+UpdateError operation_check_blob(const Operation *operation, const uint8_t *blob, ErrorText *error)
+{
+    if (operation->n_data_bytes == 0)
+        return UPDATE_OK;
+    Sha256 digest = sha256_of(blob, (size_t)operation->n_data_bytes);
+    if (sha256_equal(&digest, &operation->data_sha256))
+        return UPDATE_OK;
+    return error_say(error, UPDATE_ERROR_OPERATION_HASH,
+            "the payload is damaged in the %" PRIu64 " bytes from %" PRIu64
+            " of its data: its hash is not the one in the manifest",
+            operation->n_data_bytes, operation->data_offset_bytes);
+}
+
 UpdateError operation_apply(const Operation *operation, const uint8_t *blob,
         const OperationSource *source, const OperationSink *sink, ErrorText *error)
 {
@@ -174,11 +187,6 @@ UpdateError operation_apply(const Operation *operation, const uint8_t *blob,
     case OPERATION_SOURCE_BSDIFF:
         return error_say(error, UPDATE_ERROR_OPERATION, "delta payloads are not supported yet");
     }
-    Sha256 digest = sha256_of(blob, (size_t)operation->n_data_bytes);
-    if (!sha256_equal(&digest, &operation->data_sha256))
-        return error_say(error, UPDATE_ERROR_OPERATION_HASH,
-                "the payload is damaged in the %" PRIu64 " bytes from %" PRIu64
-                " of its data: its hash is not the one in the manifest",
-                operation->n_data_bytes, operation->data_offset_bytes);
-    return replace(operation, blob, sink, error);
+    UpdateError failure = operation_check_blob(operation, blob, error);
+    return failure == UPDATE_OK ? replace(operation, blob, sink, error) : failure;
 }

@@ -36,3 +36,7 @@ typedef struct {
  * UPDATE_ERROR_GENERIC (memory). */
 UpdateError operation_apply(const Operation *operation, const uint8_t *blob,
         const OperationSource *source, const OperationSink *sink, ErrorText *error);
+
+/* Holds a blob against its hash, as operation_apply() does first. Returns UPDATE_OK,
+ * UPDATE_ERROR_OPERATION_HASH. */
+UpdateError operation_check_blob(const Operation *operation, const uint8_t *blob, ErrorText *error);

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "updater/install/install-files.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct InstallFiles {
+    const Manifest *manifest;
+    FileTarget *targets[MANIFEST_PARTITIONS_MAX]; /* by partition; NULL: none */
+};
+
+/* "a" for USR-A; 0 when the label has no such letter. */
+static char slot_letter(const char *slot_label)
+{
+    size_t n = strlen(slot_label);
+    if (n < 2 || slot_label[n - 2] != '-' || !isalpha((unsigned char)slot_label[n - 1]))
+        return 0;
+    return (char)tolower((unsigned char)slot_label[n - 1]);
+}
+
+/* *ret_path is new; NULL where the kind has no place. Errors: -ENOMEM. */
+static int path_of(
+        const InstallFilePlaces *places, PartitionKind kind, char letter, char **ret_path)
+{
+    *ret_path = NULL;
+    if (kind == PARTITION_KERNEL && places->kernels)
+        return asprintf(ret_path, "%s/vmlinuz-%c", places->kernels, letter) < 0 ? -ENOMEM : 0;
+    if (kind == PARTITION_PCR_POLICY && places->policies)
+        return asprintf(ret_path, "%s/pcrs-%c.zip", places->policies, letter) < 0 ? -ENOMEM : 0;
+    return 0;
+}
+
+static UpdateError plan(InstallFiles *files, size_t i, const InstallFilePlaces *places,
+        const char *slot_label, ErrorText *error)
+{
+    const PartitionUpdate *partition = &files->manifest->partitions[i];
+    char letter = slot_letter(slot_label);
+    _cleanup_free_ char *path = NULL;
+    if (path_of(places, partition->kind, letter, &path) < 0)
+        return error_say(error, UPDATE_ERROR_GENERIC, "not enough memory to install");
+    if (!path && partition->kind == PARTITION_KERNEL)
+        return error_say(error, UPDATE_ERROR_OPEN_TARGET,
+                "the payload brings a kernel, and this machine has no folder for kernels");
+    if (!path)
+        return UPDATE_OK;
+    if (letter == 0)
+        return error_say(error, UPDATE_ERROR_OPEN_TARGET,
+                "the payload brings a file for the slot, whose label %s does not end in a letter "
+                "that could name it",
+                slot_label);
+    int r = file_target_new(path, partition->size_bytes, &files->targets[i], error);
+    return r < 0 ? UPDATE_ERROR_OPEN_TARGET : UPDATE_OK;
+}
+
+UpdateError install_files_new(const Manifest *manifest, const char *slot_label,
+        const InstallFilePlaces *places, InstallFiles **ret_files, ErrorText *error)
+{
+    _cleanup_(install_files_freep) InstallFiles *files = calloc(1, sizeof(*files));
+    if (!files)
+        return error_say(error, UPDATE_ERROR_GENERIC, "not enough memory to install");
+    files->manifest = manifest;
+    UpdateError code = UPDATE_OK;
+    for (size_t i = 0; code == UPDATE_OK && i < manifest->n_partitions; i++)
+        code = plan(files, i, places, slot_label, error);
+    if (code != UPDATE_OK)
+        return code;
+    *ret_files = TAKE_PTR(files);
+    return UPDATE_OK;
+}
+
+void install_files_free(InstallFiles *files)
+{
+    if (!files)
+        return;
+    for (size_t i = 0; i < MANIFEST_PARTITIONS_MAX; i++)
+        file_target_free(files->targets[i]);
+    free(files);
+}
+
+FileTarget *install_files_get(const InstallFiles *files, size_t partition)
+{
+    return files->targets[partition];
+}
+
+const char *install_files_path(const InstallFiles *files, PartitionKind kind)
+{
+    for (size_t i = 0; i < files->manifest->n_partitions; i++)
+        if (files->targets[i] && files->manifest->partitions[i].kind == kind)
+            return file_target_path(files->targets[i]);
+    return NULL;
+}
+
+int install_files_prepare(InstallFiles *files, bool is_resumed, ErrorText *error)
+{
+    int r = 0;
+    for (size_t i = 0; r >= 0 && i < files->manifest->n_partitions; i++)
+        if (files->targets[i])
+            r = file_target_prepare(files->targets[i], is_resumed, error);
+    return r;
+}
+
+int install_files_sync(InstallFiles *files)
+{
+    int r = 0;
+    for (size_t i = 0; r >= 0 && i < files->manifest->n_partitions; i++)
+        if (files->targets[i])
+            r = file_target_sync(files->targets[i]);
+    return r;
+}
+
+static UpdateError judge(
+        const PartitionUpdate *partition, const char *path, int r, ErrorText *error)
+{
+    if (r >= 0)
+        return UPDATE_OK;
+    if (r == -ECANCELED)
+        return error_say(error, UPDATE_ERROR_CANCELLED, "cancelled");
+    if (r != -EBADMSG)
+        return error_say(error, UPDATE_ERROR_WRITE, "%s cannot be written and read back: %s", path,
+                strerror(-r));
+    return error_say(error,
+            partition->kind == PARTITION_KERNEL ? UPDATE_ERROR_KERNEL_HASH
+                                                : UPDATE_ERROR_POLICY_HASH,
+            "what was written beside %s does not have the hash that the payload gives", path);
+}
+
+UpdateError install_files_check(
+        InstallFiles *files, const atomic_bool *is_cancelled, ErrorText *error)
+{
+    UpdateError code = UPDATE_OK;
+    for (size_t i = 0; code == UPDATE_OK && i < files->manifest->n_partitions; i++) {
+        const PartitionUpdate *partition = &files->manifest->partitions[i];
+        FileTarget *target = files->targets[i];
+        if (!target)
+            continue;
+        int r = file_target_check(target, &partition->hash, is_cancelled);
+        code = judge(partition, file_target_path(target), r, error);
+    }
+    return code;
+}
+
+int install_files_commit(InstallFiles *files, ErrorText *error)
+{
+    int r = 0;
+    for (size_t i = 0; r >= 0 && i < files->manifest->n_partitions; i++)
+        if (files->targets[i])
+            r = file_target_commit(files->targets[i], error);
+    return r;
+}
+
+void install_files_discard(const InstallFilePlaces *places, const char *slot_label)
+{
+    char letter = slot_letter(slot_label);
+    for (PartitionKind kind = PARTITION_KERNEL; letter && kind <= PARTITION_PCR_POLICY; kind++) {
+        _cleanup_free_ char *path = NULL;
+        if (path_of(places, kind, letter, &path) == 0 && path)
+            file_target_discard(path);
+    }
+}
