@@ -11,6 +11,7 @@ Only the standard library, and the tools that tests/install-packages lists.
 import atexit
 import contextlib
 import hashlib
+import json
 import os
 import random
 import shutil
@@ -26,9 +27,17 @@ from pathlib import Path
 
 SOURCE_ROOT = Path(__file__).resolve().parents[2]
 BUILD_ROOT = Path(os.environ.get("MESON_BUILD_ROOT", SOURCE_ROOT / "build")).resolve()
-OS_NAME = os.environ.get("FLIPSIDE_OS", "coreos")
 MIB = 1 << 20
 DEADLINE = 60 * (4 if "asan" in str(BUILD_ROOT) or os.environ.get("SLOW") else 1)
+
+
+def build_option(name):
+    """What the build folder was configured with."""
+    options = json.loads((BUILD_ROOT / "meson-info/intro-buildoptions.json").read_text())
+    return next(option["value"] for option in options if option["name"] == name)
+
+
+OS_NAME = build_option("os")
 
 
 def program(name):

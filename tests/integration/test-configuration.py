@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """update.conf: what is wrong is named with file and line, what is unusual but right works, and the
 channel is changed without losing a line."""
-from lab import main
+from lab import OS_NAME, main
 from machine_test import MachineTest
 
 
@@ -78,7 +78,7 @@ class Configuration(MachineTest):
     def test_channel_without_a_file(self):
         machine = self.machine()
         machine.update_conf.unlink()
-        (machine.root / "usr/share/coreos/update.conf").write_text("SERVER=disabled\n")
+        (machine.root / f"usr/share/{OS_NAME}/update.conf").write_text("SERVER=disabled\n")
         machine.start_engine()
         machine.flipside("channel", "beta")
         self.assertEqual(machine.update_conf.read_text().strip(), "GROUP=beta")

@@ -13,7 +13,7 @@ import urllib.parse
 
 import etcd
 from fleet import Away, Host
-from lab import Lab, main, program, run, wait_for
+from lab import OS_NAME, Lab, main, program, run, wait_for
 from lossy_proxy import LossyProxy, is_any, is_lock
 
 ROOT_KEY = "coreos.com/updateengine/rebootlock/"
@@ -200,9 +200,8 @@ class Verbs:
         self.assertEqual(self.ctl("status", environment=told).stdout, holders)
         root, self.root = self.root, self.make_root("configured", "m7")
         self.addCleanup(setattr, self, "root", root)
-        os_name = os.environ.get("FLIPSIDE_OS", "coreos")
-        (self.root / f"etc/{os_name}").mkdir()
-        (self.root / f"etc/{os_name}/update.conf").write_text(
+        (self.root / f"etc/{OS_NAME}").mkdir()
+        (self.root / f"etc/{OS_NAME}/update.conf").write_text(
             f"GROUP=stable\nREBOOT_STRATEGY=etcd-lock\nLOCKSMITHD_ENDPOINT={url}\n"
             f"LOCKSMITHD_STORE={self.store}\nLOCKSMITHD_GROUP={group}\nLOCKSMITHD_ID=m1\n")
         self.assertEqual(self.ctl("status").stdout, holders)
@@ -357,9 +356,8 @@ class WrongInput(CtlTest):
     def test_bad_configuration(self):
         root, self.root = self.root, self.make_root("broken", "m8")
         self.addCleanup(setattr, self, "root", root)
-        os_name = os.environ.get("FLIPSIDE_OS", "coreos")
-        (self.root / f"etc/{os_name}").mkdir()
-        (self.root / f"etc/{os_name}/update.conf").write_text("REBOOT_STRATEGY=sometimes\n")
+        (self.root / f"etc/{OS_NAME}").mkdir()
+        (self.root / f"etc/{OS_NAME}/update.conf").write_text("REBOOT_STRATEGY=sometimes\n")
         for verb in ("status", "lock", "groups"):
             self.assert_one_line(self.ctl(verb, check=False), 1,
                                  r"^Error .*: .*update\.conf:1: .*sometimes")

@@ -10,7 +10,7 @@ from pathlib import Path
 from vm_test import COMPLETE, DONE, FINISHED, REBOOTED, STARTED
 import gpt_image
 from distribution import find_tool
-from lab import BUILD_ROOT, SOURCE_ROOT, Lab, main, program, run, tail, wait_for
+from lab import BUILD_ROOT, OS_NAME, SOURCE_ROOT, Lab, main, program, run, tail, wait_for
 from omaha import OmahaServer
 from qemu import BOOT_SECONDS
 from server import free_port
@@ -68,6 +68,7 @@ class Readme(unittest.TestCase):
         server.report = report
         return server
 
+    @unittest.skipUnless(OS_NAME == "coreos", "the page is about the default build")
     def test_the_page(self):
         *blocks, machine = commands()
         server = self.run_blocks(blocks)
