@@ -15,15 +15,9 @@ struct EnvFile {
     char *text;
     EnvAssignment *assignments;
     size_t n_assignments;
-    size_t n_allocated;
+    EnvFault *faults;
+    size_t n_faults;
 };
-
-/* Where the parser is, for what it says. */
-typedef struct {
-    const char *name;
-    unsigned line;
-    ErrorText *error;
-} Place;
 
 static bool is_blank(char c)
 {
@@ -51,78 +45,120 @@ static bool is_key(const char *key)
     return true;
 }
 
-static int complain(const Place *place, const char *what)
-{
-    return error_say(place->error, -EINVAL, "%s:%u: %s", place->name, place->line, what);
-}
-
-static int check_characters(const Place *place, const char *line, size_t n_chars)
+/* What is wrong with the characters of a line; NULL: nothing. */
+static const char *fault_of_characters(const char *line, size_t n_chars)
 {
     for (size_t i = 0; i < n_chars; i++) {
         if (line[i] == '\r' && i == n_chars - 1)
-            return complain(place, "the line ends in a carriage return; save the file with Unix "
-                                   "line ends");
+            return "the line ends in a carriage return; save the file with Unix line ends";
         if (is_control(line[i]))
-            return complain(place, "the line holds a control character or NUL; this must be a text "
-                                   "file");
+            return "the line holds a control character; this must be a text file";
     }
-    return 0;
+    return NULL;
 }
 
 /* Strips one pair of quotes in place; *value is moved behind the first. */
-static int unquote(const Place *place, char **value)
+static const char *unquote(char **value)
 {
     char quote = **value;
     if (quote != '"' && quote != '\'')
-        return 0;
-    char *end = strchr(*value + 1, quote);
-    if (!end)
-        return complain(place, "the value's quote does not end; close it on the same line");
-    if (end[1] != '\0')
-        return complain(place, "something follows the value's closing quote; put the quotes around "
-                               "the whole value or leave them out");
-    *end = '\0';
-    (*value)++;
-    return 0;
+        return NULL;
+    size_t n_chars = strlen(*value);
+    if (n_chars > 1 && (*value)[n_chars - 1] == quote) {
+        (*value)[n_chars - 1] = '\0';
+        (*value)++;
+        return NULL;
+    }
+    return strchr(*value + 1, quote)
+                   ? "something follows the value's closing quote; put the quotes around the "
+                     "whole value or leave them out"
+                   : "the value's quote does not end; close it on the same line";
+}
+
+/* What the line would assign to without what stands around the key; cuts the line behind it. */
+static const char *meant_key(char *line)
+{
+    static const char *const others[] = {"\xef\xbb\xbf", "export "};
+    for (bool is_passed = true; is_passed;) {
+        is_passed = is_blank(*line);
+        line += is_passed;
+        for (size_t i = 0; i < ELEMENTS(others); i++)
+            if (strncmp(line, others[i], strlen(others[i])) == 0) {
+                line += strlen(others[i]);
+                is_passed = true;
+            }
+    }
+    size_t n_chars = 0;
+    while (is_key_char(line[n_chars], n_chars == 0))
+        n_chars++;
+    line[n_chars] = '\0';
+    return n_chars > 0 ? line : NULL;
+}
+
+/* Makes room for one more in an array of n, which doubles whenever it is full. */
+static void *with_room(void *array, size_t n, size_t size_bytes)
+{
+    bool is_full = n == 0 || (n >= 16 && (n & (n - 1)) == 0);
+    return is_full ? reallocarray(array, n == 0 ? 16 : 2 * n, size_bytes) : array;
 }
 
 static int add_assignment(EnvFile *file, const EnvAssignment *assignment)
 {
-    if (file->n_assignments == file->n_allocated) {
-        size_t n = file->n_allocated ? 2 * file->n_allocated : 16;
-        EnvAssignment *larger = reallocarray(file->assignments, n, sizeof(*larger));
-        if (!larger)
-            return -ENOMEM;
-        file->assignments = larger;
-        file->n_allocated = n;
-    }
+    EnvAssignment *larger = with_room(file->assignments, file->n_assignments, sizeof(*larger));
+    if (!larger)
+        return -ENOMEM;
+    file->assignments = larger;
     file->assignments[file->n_assignments++] = *assignment;
     return 0;
 }
 
-/* line is NUL-terminated and may be changed. */
-static int parse_line(EnvFile *file, const Place *place, char *line, size_t n_chars)
+static int add_fault(EnvFile *file, const EnvFault *fault)
 {
-    int r = check_characters(place, line, n_chars);
-    if (r < 0)
-        return r;
+    EnvFault *larger = with_room(file->faults, file->n_faults, sizeof(*larger));
+    if (!larger)
+        return -ENOMEM;
+    file->faults = larger;
+    file->faults[file->n_faults++] = *fault;
+    return 0;
+}
+
+/* line is NUL-terminated and may be changed. */
+static int parse_line(EnvFile *file, unsigned number, char *line, size_t n_chars)
+{
+    EnvFault fault = {.line = number, .what = fault_of_characters(line, n_chars)};
     const char *first = line;
     while (is_blank(*first))
         first++;
     if (*first == '\0' || *first == '#' || *first == ';')
-        return 0;
+        return fault.what ? add_fault(file, &fault) : 0;
 
     char *value = strchr(line, '=');
-    if (!value)
-        return complain(place, "this is neither KEY=value nor a comment; begin a comment with '#'");
-    *value++ = '\0';
-    if (!is_key(line))
-        return complain(place, "what is left of '=' is not a key; write KEY=value without blanks "
-                               "around KEY");
-    r = unquote(place, &value);
-    if (r < 0)
-        return r;
-    return add_assignment(file, &(EnvAssignment){.key = line, .value = value, .line = place->line});
+    if (value)
+        *value++ = '\0';
+    fault.is_assigned = value && is_key(line);
+    fault.key = fault.is_assigned ? line : meant_key(line);
+    if (!fault.is_assigned && !fault.what)
+        fault.what = value ? "what is left of '=' is not a key; write KEY=value without blanks "
+                             "around KEY"
+                           : "this is neither KEY=value nor a comment; begin a comment with '#'";
+    if (!fault.what)
+        fault.what = unquote(&value);
+    if (fault.what)
+        return add_fault(file, &fault);
+    return add_assignment(file, &(EnvAssignment){.key = line, .value = value, .line = number});
+}
+
+/* What a crash leaves of a file on some file systems: not a text without assignments. */
+static int refuse_nul(const char *name, const char *text, size_t n_bytes, ErrorText *error)
+{
+    const char *nul = n_bytes > 0 ? memchr(text, '\0', n_bytes) : NULL;
+    if (!nul)
+        return 0;
+    unsigned line = 1;
+    for (const char *c = text; c < nul; c++)
+        line += *c == '\n';
+    return error_say(
+            error, -EINVAL, "%s:%u: the line holds a NUL; this must be a text file", name, line);
 }
 
 static int say_too_large(const char *name, ErrorText *error)
@@ -131,11 +167,14 @@ static int say_too_large(const char *name, ErrorText *error)
             ENV_FILE_MAX_BYTES / 1024);
 }
 
-int env_file_parse(
+int env_file_parse_leniently(
         const char *name, const char *text, size_t n_bytes, EnvFile **ret_file, ErrorText *error)
 {
     if (n_bytes > ENV_FILE_MAX_BYTES)
         return say_too_large(name, error);
+    int r = refuse_nul(name, text, n_bytes, error);
+    if (r < 0)
+        return r;
 
     _cleanup_(env_file_freep) EnvFile *file = calloc(1, sizeof(*file));
     if (!file)
@@ -147,18 +186,31 @@ int env_file_parse(
         memcpy(file->text, text, n_bytes);
     file->text[n_bytes] = '\0';
 
-    Place place = {.name = name, .line = 0, .error = error};
+    unsigned number = 0;
     for (size_t at = 0; at < n_bytes;) {
         char *line = file->text + at;
         char *end = memchr(line, '\n', n_bytes - at);
         size_t n_chars = end ? (size_t)(end - line) : n_bytes - at;
         line[n_chars] = '\0';
-        place.line++;
-        int r = parse_line(file, &place, line, n_chars);
+        r = parse_line(file, ++number, line, n_chars);
         if (r < 0)
             return r;
         at += n_chars + 1;
     }
+    *ret_file = TAKE_PTR(file);
+    return 0;
+}
+
+int env_file_parse(
+        const char *name, const char *text, size_t n_bytes, EnvFile **ret_file, ErrorText *error)
+{
+    _cleanup_(env_file_freep) EnvFile *file = NULL;
+    int r = env_file_parse_leniently(name, text, n_bytes, &file, error);
+    if (r < 0)
+        return r;
+    if (file->n_faults > 0)
+        return error_say(
+                error, -EINVAL, "%s:%u: %s", name, file->faults[0].line, file->faults[0].what);
     *ret_file = TAKE_PTR(file);
     return 0;
 }
@@ -180,6 +232,7 @@ void env_file_free(EnvFile *file)
     if (!file)
         return;
     free(file->assignments);
+    free(file->faults);
     free(file->text);
     free(file);
 }
@@ -196,6 +249,12 @@ const EnvAssignment *env_file_assignments(const EnvFile *file, size_t *ret_n_ass
 {
     *ret_n_assignments = file->n_assignments;
     return file->assignments;
+}
+
+const EnvFault *env_file_faults(const EnvFile *file, size_t *ret_n_faults)
+{
+    *ret_n_faults = file->n_faults;
+    return file->faults;
 }
 
 /* The quote that value needs so that every reader of such files takes it unchanged: '\0' for none.

@@ -2,9 +2,10 @@
 #pragma once
 
 /* `KEY=value` files as update_engine, locksmith and systemd's EnvironmentFile= read them: one
- * assignment a line, no blanks trimmed inside the value, one matching pair of ' or " around the
- * value stripped, `#` and `;` begin a comment line, the last assignment of a key wins. */
+ * assignment a line, no blanks trimmed inside the value, one pair of ' or " around the value
+ * stripped, `#` and `;` begin a comment line, the last assignment of a key wins. */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/error-text.h"
@@ -17,14 +18,27 @@ typedef struct {
     unsigned line;     /* counted from 1 */
 } EnvAssignment;
 
+/* A line that is none. */
+typedef struct {
+    unsigned line;    /* counted from 1 */
+    const char *key;  /* that its writer may have meant, inside the file object; NULL: none */
+    bool is_assigned; /* ... and that only its value is wrong */
+    const char *what; /* is wrong, and what would do; static */
+} EnvFault;
+
 typedef struct EnvFile EnvFile;
 
 /* Reads text of n_bytes (borrowed, no NUL needed at its end). Blank lines and comments are skipped.
  * A line that is no assignment, a key that is not [A-Za-z_][A-Za-z0-9_]*, a quote that does not end
- * or ends before the value does, a NUL or another control character than a tab is an error that
- * says "name:line: what is wrong"; the last line may lack its newline. name is borrowed.
+ * where the value does, a NUL or another control character than a tab is an error that says
+ * "name:line: what is wrong"; the last line may lack its newline. name is borrowed.
  * Errors: -EINVAL with `error`, -EFBIG over ENV_FILE_MAX_BYTES with `error`, -ENOMEM. */
 int env_file_parse(
+        const char *name, const char *text, size_t n_bytes, EnvFile **ret_file, ErrorText *error);
+
+/* The same, but lines like those are left out, and are env_file_faults(): for a file that others
+ * write to as well. A NUL is an error all the same. Errors: as above. */
+int env_file_parse_leniently(
         const char *name, const char *text, size_t n_bytes, EnvFile **ret_file, ErrorText *error);
 
 /* Reads the file path below dir_fd (AT_FDCWD for a plain path); blocks.
@@ -39,6 +53,9 @@ const char *env_file_get(const EnvFile *file, const char *key);
 
 /* All assignments in their order; duplicates included. */
 const EnvAssignment *env_file_assignments(const EnvFile *file, size_t *ret_n_assignments);
+
+/* The lines that were left out, in their order. */
+const EnvFault *env_file_faults(const EnvFile *file, size_t *ret_n_faults);
 
 /* The text of a file with key set to value and every other line, comment and blank kept as it was:
  * the last assignment of key is replaced, a file without one gets a line at its end. The value is

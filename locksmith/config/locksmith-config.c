@@ -106,19 +106,32 @@ static int parse_file(int root_fd, const char *name, EnvFile **ret_file, ErrorTe
     size_t n_bytes;
     int r = fd_read_file(root_fd, name + 1, ENV_FILE_MAX_BYTES, &text, &n_bytes);
     if (r == -ENOENT || r == -ENOTDIR)
-        return env_file_parse(name, "", 0, ret_file, error);
+        return env_file_parse_leniently(name, "", 0, ret_file, error);
     if (r == -EFBIG)
         return error_say(error, -EINVAL, "%s: the file is larger than %d KiB; shorten it", name,
                 ENV_FILE_MAX_BYTES / 1024);
     if (r < 0)
         return error_say(error, r, "%s: cannot be read: %s", name, strerror(-r));
-    return env_file_parse(name, text, n_bytes, ret_file, error);
+    return env_file_parse_leniently(name, text, n_bytes, ret_file, error);
+}
+
+/* The file is update-engine's too, which tells of the lines that are nobody's. */
+static int check_faults(const EnvFile *file, const char *name, ErrorText *error)
+{
+    size_t n;
+    const EnvFault *faults = env_file_faults(file, &n);
+    for (size_t i = 0; i < n; i++)
+        if (faults[i].key && locksmith_key_is_ours(faults[i].key))
+            return error_say(error, -EINVAL, "%s:%u: %s", name, faults[i].line, faults[i].what);
+    return 0;
 }
 
 static int load_file(Loaded *loaded, int root_fd, const char *name, ErrorText *error)
 {
     _cleanup_(env_file_freep) EnvFile *file = NULL;
     int r = parse_file(root_fd, name, &file, error);
+    if (r >= 0)
+        r = check_faults(file, name, error);
     if (r < 0)
         return r;
     size_t n;

@@ -133,6 +133,7 @@ static int read_property(sd_bus_message *reply, const char *name, void *userdata
     } texts[] = {
             {"Phase", view->phase, sizeof(view->phase)},
             {"LastError", view->last_error, sizeof(view->last_error)},
+            {"ConfigWarning", view->config_warning, sizeof(view->config_warning)},
             {"Channel", view->channel, sizeof(view->channel)},
             {"Server", view->server, sizeof(view->server)},
             {"Product", view->product, sizeof(view->product)},

@@ -19,6 +19,7 @@ typedef struct {
     char phase[32];
     char last_error[512];
     uint32_t last_error_code;
+    char config_warning[512]; /* "" */
     uint64_t n_bytes_done;
     uint64_t n_bytes_total;
     uint64_t n_bytes_fetched;

@@ -55,6 +55,7 @@ static void read_config(const ClientOptions *options, EngineView *view)
         printable_copy(view->last_error, sizeof(view->last_error), error.line);
         return;
     }
+    printable_copy(view->config_warning, sizeof(view->config_warning), config_warning(config).line);
     printable_copy(view->channel, sizeof(view->channel), config->group);
     printable_copy(view->server, sizeof(view->server),
             config->server ? http_url_show(config->server).text : "");
@@ -162,12 +163,13 @@ static void print_json(const Status *status)
             view->version, "new_version", view->new_version, "channel", view->channel, "server",
             view->server, "running_slot", view->running_slot, "target_slot", view->target_slot,
             "table_health", view->table_health);
-    json_t *more = json_pack("{s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:o}", "bytes_done",
+    json_t *more = json_pack("{s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:s, s:o}", "bytes_done",
             (json_int_t)view->n_bytes_done, "bytes_total", (json_int_t)view->n_bytes_total,
             "bytes_fetched", (json_int_t)view->n_bytes_fetched, "last_checked_usec",
             (json_int_t)view->last_checked_usec, "next_check_usec",
             (json_int_t)view->next_check_usec, "last_error", view->last_error, "last_error_code",
-            (json_int_t)view->last_error_code, "slots", slots_to_json(status));
+            (json_int_t)view->last_error_code, "config_warning", view->config_warning, "slots",
+            slots_to_json(status));
     if (root && more && json_object_update(root, more) == 0)
         json_dumpf(root, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
     putchar('\n');
@@ -263,6 +265,8 @@ static void print_text(const Status *status)
         print_time("Next check:", view->next_check_usec, "none");
     if (view->last_error[0])
         printf("%-13s %s (error %u)\n", "Last failure:", view->last_error, view->last_error_code);
+    if (view->config_warning[0])
+        printf("%-13s %s\n", "Warning:", view->config_warning);
     print_table_health(view->table_health);
     print_slots(status);
 }

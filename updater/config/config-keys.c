@@ -77,7 +77,7 @@ static int read_text_or_none(const ConfigKey *key, const char *value, void *fiel
 static int read_server(const ConfigKey *key, const char *value, void *field)
 {
     (void)key;
-    if (strcmp(value, "disabled") == 0)
+    if (value[0] == '\0' || strcmp(value, "disabled") == 0)
         return replace_text(NULL, field);
     HttpUrl url;
     int r = strlen(value) <= MAX_SERVER_CHARS ? http_url_parse(value, &url) : -EINVAL;
@@ -140,9 +140,10 @@ static const ConfigKey keys[] = {
         },
         {
                 .name = "SERVER",
+                .default_value = FLIPSIDE_SERVER,
                 .wants = "the http:// or https:// address of an Omaha server, or the word disabled",
-                .help = "Where to ask for updates. Without it, and with disabled, nothing is "
-                        "checked by itself; flipside install still works.",
+                .help = "Where to ask for updates. With disabled, or nothing behind the equals "
+                        "sign, nothing is checked by itself; flipside install still works.",
                 .read = read_server,
                 .offset = offsetof(Config, server),
                 .origin_offset = offsetof(Config, server_file),
@@ -151,7 +152,9 @@ static const ConfigKey keys[] = {
                 .name = "MACHINE_ALIAS",
                 .default_value = "",
                 .wants = "a text in UTF-8 (256 bytes at most)",
-                .help = "A name for this machine that the server shows to people.",
+                .help = "A name for this machine that the server shows to people. One that will "
+                        "not do is left out.",
+                .is_label = true,
                 .read = read_text,
                 .offset = offsetof(Config, machine_alias),
         },

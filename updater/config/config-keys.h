@@ -17,6 +17,7 @@ struct ConfigKey {
     const char *wants;         /* what would do, to follow "write " or "it is " */
     const char *help;          /* for the manual: plain sentences */
     bool is_secret;            /* not to be shown */
+    bool is_label;             /* only for people: a value that will not do is left out */
     /* Reads value into field. Errors: -EINVAL when it will not do, -ENOMEM. NULL: known, but
      * somebody else's; any value goes. */
     int (*read)(const ConfigKey *key, const char *value, void *field);

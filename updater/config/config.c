@@ -64,26 +64,99 @@ static int config_new(Config **ret_config)
     return 0;
 }
 
+/* Where a line is, for what is said of it. */
+typedef struct {
+    ConfigLayer layer;
+    char text[256]; /* "/etc/OS/update.conf:3: " */
+} Place;
+
+static Place place_of(ConfigLayer layer, unsigned line)
+{
+    Place place = {.layer = layer};
+    snprintf(place.text, sizeof(place.text), "%s:%u: ", layer_name(layer), line);
+    return place;
+}
+
+/* One that is not kept is counted. */
+static void warn(Config *config, const ErrorText *warning)
+{
+    if (config->n_warnings < CONFIG_WARNINGS_MAX)
+        config->warnings[config->n_warnings] = *warning;
+    config->n_warnings++;
+}
+
+static int leave_out(Config *config, ErrorText *why)
+{
+    size_t n_chars = strlen(why->line);
+    snprintf(why->line + n_chars, sizeof(why->line) - n_chars, "; the line is left out");
+    warn(config, why);
+    return 0;
+}
+
+static int apply_value(Config *config, const Place *place, const ConfigKey *key, const char *value,
+        ErrorText *error)
+{
+    ErrorText why = {};
+    int r = config_key_read(key, value, place->text, config, &why);
+    if (r == -EINVAL && key->is_label)
+        return leave_out(config, &why);
+    if (r < 0)
+        return error_say(error, r, "%s", why.line);
+    if (key->origin_offset > 0)
+        *(const char **)((char *)config + key->origin_offset) = layer_name(place->layer);
+    return 0;
+}
+
 static int apply_assignment(
         Config *config, ConfigLayer layer, const EnvAssignment *assignment, ErrorText *error)
 {
-    char place[256];
-    snprintf(place, sizeof(place), "%s:%u: ", layer_name(layer), assignment->line);
+    Place place = place_of(layer, assignment->line);
     const ConfigKey *key = config_key_find(assignment->key);
-    if (!key) {
-        /* An image may tell more about itself than we ask for. */
-        size_t n_chars = strlen(CONFIG_RELEASE_PREFIX);
-        bool is_fact = strncmp(assignment->key, CONFIG_RELEASE_PREFIX, n_chars) == 0;
-        return layer == CONFIG_RELEASE && is_fact
-                       ? 0
-                       : config_key_say_unknown(assignment->key, place, error);
+    if (key)
+        return apply_value(config, &place, key, assignment->value, error);
+    /* An image may tell more about itself than we ask for. */
+    if (layer == CONFIG_RELEASE)
+        return 0;
+    ErrorText why = {};
+    (void)config_key_say_unknown(assignment->key, place.text, &why);
+    return leave_out(config, &why);
+}
+
+static int apply_fault(Config *config, ConfigLayer layer, const EnvFault *fault, ErrorText *error)
+{
+    Place place = place_of(layer, fault->line);
+    const ConfigKey *key = fault->key ? config_key_find(fault->key) : NULL;
+    if (key && key->read && fault->is_assigned && !key->is_label)
+        return error_say(error, -EINVAL, "%s%s", place.text, fault->what);
+    ErrorText why;
+    error_say(&why, 0, "%s%s", place.text, fault->what);
+    return leave_out(config, &why);
+}
+
+/* In the order of the lines, so that the first that is wrong is the one that is told. */
+static int apply_file(Config *config, ConfigLayer layer, const EnvFile *file, ErrorText *error)
+{
+    size_t n, n_faults, next_fault = 0;
+    const EnvAssignment *assignments = env_file_assignments(file, &n);
+    const EnvFault *faults = env_file_faults(file, &n_faults);
+    int r = 0;
+    for (size_t i = 0; r >= 0 && i <= n; i++) {
+        while (r >= 0 && next_fault < n_faults &&
+                (i == n || faults[next_fault].line < assignments[i].line))
+            r = apply_fault(config, layer, &faults[next_fault++], error);
+        if (r >= 0 && i < n)
+            r = apply_assignment(config, layer, &assignments[i], error);
     }
-    int r = config_key_read(key, assignment->value, place, config, error);
+    return r;
+}
+
+static int apply_layer(Config *config, ConfigLayer layer, const ConfigText *text, ErrorText *error)
+{
+    _cleanup_(env_file_freep) EnvFile *file = NULL;
+    int r = env_file_parse_leniently(layer_name(layer), text->text, text->n_bytes, &file, error);
     if (r < 0)
-        return r;
-    if (key->origin_offset > 0)
-        *(const char **)((char *)config + key->origin_offset) = layer_name(layer);
-    return 0;
+        return r == -EFBIG ? -EINVAL : r;
+    return apply_file(config, layer, file, error);
 }
 
 /* Values of earlier layers are read over by later ones: the machine's comes last. All are checked,
@@ -93,20 +166,8 @@ int config_parse(
 {
     _cleanup_(config_freep) Config *config = NULL;
     int r = config_new(&config);
-    for (int i = CONFIG_N_LAYERS; r >= 0 && i > 0; i--) {
-        ConfigLayer layer = (ConfigLayer)(i - 1);
-        _cleanup_(env_file_freep) EnvFile *file = NULL;
-        r = env_file_parse(
-                layer_name(layer), texts[layer].text, texts[layer].n_bytes, &file, error);
-        if (r == -EFBIG)
-            r = -EINVAL;
-        if (r < 0)
-            break;
-        size_t n;
-        const EnvAssignment *assignments = env_file_assignments(file, &n);
-        for (size_t k = 0; r >= 0 && k < n; k++)
-            r = apply_assignment(config, layer, &assignments[k], error);
-    }
+    for (int i = CONFIG_N_LAYERS; r >= 0 && i > 0; i--)
+        r = apply_layer(config, (ConfigLayer)(i - 1), &texts[i - 1], error);
     if (r < 0)
         return r;
     *ret_config = TAKE_PTR(config);
@@ -159,6 +220,17 @@ int config_load(int root_fd, Config **ret_config, ErrorText *error)
     _cleanup_(layers_done) Layers layers = {.owned = {NULL}};
     int r = layers_read(&layers, root_fd, error);
     return r < 0 ? r : config_parse(layers.texts, ret_config, error);
+}
+
+ErrorText config_warning(const Config *config)
+{
+    ErrorText text = {};
+    if (config->n_warnings == 1)
+        return config->warnings[0];
+    if (config->n_warnings > 1)
+        error_say(&text, 0, "%.440s (and %zu more in the journal)", config->warnings[0].line,
+                config->n_warnings - 1);
+    return text;
 }
 
 /* Checked on its own first: a message about a line of a file that is not written yet would send

@@ -8,8 +8,10 @@
  *     /usr/share/OS/update.conf  the image's
  *     /usr/share/OS/release      version, board, application id, product
  *
- * Read again for every check. Checked as a whole (promise 14): an unknown key or a value that will
- * not do is an error that names file, line and what would do. */
+ * Read again for every check. Checked as a whole (promise 14): what assigns one of our keys a value
+ * that will not do is an error that names file, line and what would do. What is none of ours - an
+ * unknown key, a line that is no assignment - is left out with a warning that names them too:
+ * update_engine never looked at it, and a machine that comes from there must go on updating. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,10 +26,12 @@
 #define CONFIG_RELEASE_FILE "usr/share/" FLIPSIDE_OS "/release"
 #define CONFIG_RELEASE_PREFIX FLIPSIDE_OS_UPPER "_RELEASE_"
 
+#define CONFIG_WARNINGS_MAX 8
+
 typedef struct Config {
     /* update_engine's keys */
     char *group;             /* GROUP, "stable" */
-    char *server;            /* SERVER, an http(s) URL; NULL when "disabled" or not set: then
+    char *server;            /* SERVER, an http(s) URL; NULL when "disabled", empty or not set: then
                               * server_file tells which */
     char *machine_alias;     /* MACHINE_ALIAS, "" */
     char *download_user;     /* DOWNLOAD_USER, NULL */
@@ -45,6 +49,9 @@ typedef struct Config {
     const char *server_file;      /* which file said SERVER, for messages; static; NULL: none */
     const char *group_file;       /* the same of GROUP */
     const char *password_file;    /* the same of DOWNLOAD_PASSWORD */
+
+    ErrorText warnings[CONFIG_WARNINGS_MAX]; /* what was left out, with file and line */
+    size_t n_warnings;                       /* may be more than are kept */
 } Config;
 
 typedef enum { CONFIG_MACHINE, CONFIG_IMAGE, CONFIG_RELEASE, CONFIG_N_LAYERS } ConfigLayer;
@@ -56,8 +63,8 @@ typedef struct {
 
 /* The configuration that the three files' texts (borrowed) make. Every line is checked, also those
  * that another file overrides. Keys of locksmith (REBOOT_STRATEGY, REBOOT_WINDOW_*, LOCKSMITHD_*)
- * and PCR_POLICY_SERVER are known and left alone; the release file may hold any <OS>_RELEASE_ key.
- * Pure. Errors: -EINVAL with `error`, -ENOMEM. */
+ * and PCR_POLICY_SERVER are known and left alone; the release file may hold any key. A text with a
+ * NUL is none: it is an error as a whole. Pure. Errors: -EINVAL with `error`, -ENOMEM. */
 int config_parse(
         const ConfigText texts[static CONFIG_N_LAYERS], Config **ret_config, ErrorText *error);
 
@@ -67,6 +74,9 @@ int config_parse(
 int config_load(int root_fd, Config **ret_config, ErrorText *error);
 void config_free(Config *config);
 DEFINE_CLEANUP(Config *, config_free);
+
+/* The first of the warnings, and how many more there are; "" for none. */
+ErrorText config_warning(const Config *config);
 
 /* Sets one key of the machine's file atomically and keeps every other line, mode and owner; makes
  * the file (and its folder) when there is none. The result is checked as config_load would before

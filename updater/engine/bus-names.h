@@ -42,7 +42,8 @@
  *                                   ends with one then
  *   properties, all with PropertiesChanged where they change at phases:
  *     Phase s ("idle", "checking", "starting", "preparing", "downloading", "verifying",
- *     "committing", "rolling-back", "need-reboot"), LastError s, LastErrorCode u,
+ *     "committing", "rolling-back", "need-reboot"), LastError s, LastErrorCode u, ConfigWarning s
+ *     (what was left out of update.conf, with file and line; ""),
  *     BytesDone t, BytesTotal t, BytesFetched t (no change signals: polled), Channel s, Server s
  *     ("" when disabled), Product s, Version s, NewVersion s (under way or waiting for its
  *     reboot, else ""), RunningSlot s, TargetSlot s, TableHealth s (of the partition table:

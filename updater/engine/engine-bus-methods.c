@@ -204,6 +204,7 @@ static int get_property(sd_bus *connection, const char *path, const char *interf
     } texts[] = {
             {"Phase", engine_phase_text(s.phase)},
             {"LastError", s.last_error},
+            {"ConfigWarning", s.config_warning},
             {"Channel", s.channel},
             {"Server", s.server},
             {"Product", s.product},
@@ -262,6 +263,7 @@ const sd_bus_vtable engine_bus_flipside_vtable[] = {
         SD_BUS_PROPERTY("Phase", "s", get_property, 0, CHANGES),
         SD_BUS_PROPERTY("LastError", "s", get_property, 0, CHANGES),
         SD_BUS_PROPERTY("LastErrorCode", "u", get_property, 0, CHANGES),
+        SD_BUS_PROPERTY("ConfigWarning", "s", get_property, 0, CHANGES),
         SD_BUS_PROPERTY("BytesDone", "t", get_property, 0, 0),
         SD_BUS_PROPERTY("BytesTotal", "t", get_property, 0, 0),
         SD_BUS_PROPERTY("BytesFetched", "t", get_property, 0, 0),

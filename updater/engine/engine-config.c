@@ -36,6 +36,28 @@ static void warn_of_readers(Engine *engine, const Config *config)
     engine->has_open_password = is_open;
 }
 
+static bool has_same_warnings(const Config *a, const Config *b, size_t n_kept)
+{
+    if (a->n_warnings != b->n_warnings)
+        return false;
+    for (size_t i = 0; i < n_kept; i++)
+        if (strcmp(a->warnings[i].line, b->warnings[i].line) != 0)
+            return false;
+    return true;
+}
+
+/* Each once, until there are others. */
+static void tell_warnings(const Config *before, const Config *config)
+{
+    size_t n_kept = MIN(config->n_warnings, (size_t)CONFIG_WARNINGS_MAX);
+    if (before && has_same_warnings(before, config, n_kept))
+        return;
+    for (size_t i = 0; i < n_kept; i++)
+        log_warning("%s", config->warnings[i].line);
+    if (config->n_warnings > n_kept)
+        log_warning("%zu more lines are left out", config->n_warnings - n_kept);
+}
+
 int engine_load_config(Engine *engine, ErrorText *error)
 {
     Config *config = NULL;
@@ -45,8 +67,10 @@ int engine_load_config(Engine *engine, ErrorText *error)
         keep_config_error(engine, &line);
         return error_say(error, r, "%s", line.line);
     }
+    tell_warnings(engine->config, config);
     config_free(engine->config);
     engine->config = config;
+    engine->config_warning = config_warning(config);
     warn_of_readers(engine, config);
     engine->server_shown = http_url_show(config->server ? config->server : "");
     if (engine->has_config_error) {

@@ -52,6 +52,7 @@ struct Engine {
 
     HttpClient *http;
     Config *config;            /* the last good one; NULL before there was one */
+    ErrorText config_warning;  /* what was left out of it; "" */
     HttpUrlShown server_shown; /* config's server, as anybody may see it */
     bool has_config_error;     /* last_error is of update.conf */
     bool has_open_password;    /* DOWNLOAD_PASSWORD can be read by everybody: said already */

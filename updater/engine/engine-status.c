@@ -63,6 +63,7 @@ EngineStatus engine_status(const Engine *engine)
             .n_bytes_total = engine->slot_task ? slot_task_content(engine->slot_task)->size_bytes
                                                : engine->progress.n_bytes_total,
             .n_bytes_fetched = engine->progress.n_bytes_fetched,
+            .config_warning = engine->config_warning.line,
             .channel = config ? config->group : "",
             .server = engine->server_shown.text,
             .product = config ? config->product : "",

@@ -56,6 +56,7 @@ typedef struct {
     uint64_t n_bytes_done;
     uint64_t n_bytes_total;
     uint64_t n_bytes_fetched;
+    const char *config_warning; /* what was left out of update.conf; "" */
     const char *channel;
     const char *server; /* "" when disabled */
     const char *product;

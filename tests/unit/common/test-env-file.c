@@ -47,12 +47,15 @@ END_TEST
 START_TEST(one_pair_of_quotes_is_stripped)
 {
     _cleanup_(env_file_freep) EnvFile *file =
-            parse("A=\"a b\"\nB='it is \"c\"'\nC=it's\nD=\"\"\nE= x \n");
+            parse("A=\"a b\"\nB='it is \"c\"'\nC=it's\nD=\"\"\nE= x \n"
+                  "F='Bob's'\nG=''a''\n");
     ck_assert_str_eq(env_file_get(file, "A"), "a b");
     ck_assert_str_eq(env_file_get(file, "B"), "it is \"c\"");
     ck_assert_str_eq(env_file_get(file, "C"), "it's");
     ck_assert_str_eq(env_file_get(file, "D"), "");
     ck_assert_str_eq(env_file_get(file, "E"), " x ");
+    ck_assert_str_eq(env_file_get(file, "F"), "Bob's");
+    ck_assert_str_eq(env_file_get(file, "G"), "'a'");
 }
 END_TEST
 
@@ -103,6 +106,72 @@ START_TEST(a_bad_line_is_named)
     ck_assert_ptr_null(file);
     ck_assert_msg(strncmp(error.line, bad_texts[_i].place, strlen(bad_texts[_i].place)) == 0, "%s",
             error.line);
+}
+END_TEST
+
+START_TEST(a_lenient_reader_is_told_what_was_left_out)
+{
+    static const char text[] =
+            "A=1\nnonsense\n B=2\nC=\"3\nD=4\r\n=5\n#\x01\nA=6\nexport E=7\nF=\x1b\n"
+            "\xef\xbb\xbf \texport  G=1\nH =1\n";
+    static const struct {
+        unsigned line;
+        const char *key;
+        bool is_assigned;
+        const char *what;
+    } expected[] = {
+            {2, "nonsense", false, "neither KEY=value"},
+            {3, "B", false, "not a key"},
+            {4, "C", true, "does not end"},
+            {5, "D", true, "carriage return"},
+            {6, NULL, false, "not a key"},
+            {7, NULL, false, "control character"},
+            {9, "E", false, "not a key"},
+            {10, "F", true, "control character"},
+            {11, "G", false, "not a key"},
+            {12, "H", false, "not a key"},
+    };
+    _cleanup_(env_file_freep) EnvFile *file = NULL;
+    ErrorText error = {""};
+    ck_assert_int_eq(env_file_parse_leniently("f", text, strlen(text), &file, &error), 0);
+    ck_assert_str_eq(env_file_get(file, "A"), "6");
+    size_t n;
+    const EnvFault *faults = env_file_faults(file, &n);
+    ck_assert_uint_eq(n, ELEMENTS(expected));
+    for (size_t i = 0; i < n; i++) {
+        ck_assert_uint_eq(faults[i].line, expected[i].line);
+        ck_assert_pstr_eq(faults[i].key, expected[i].key);
+        ck_assert_int_eq(faults[i].is_assigned, expected[i].is_assigned);
+        ck_assert_ptr_nonnull(strstr(faults[i].what, expected[i].what));
+    }
+    env_file_assignments(file, &n);
+    ck_assert_uint_eq(n, 2);
+}
+END_TEST
+
+START_TEST(a_nul_is_no_text_for_anybody)
+{
+    static const char text[] = "A=1\n\0\0\0\n";
+    EnvFile *file = NULL;
+    ErrorText error = {""};
+    ck_assert_int_eq(env_file_parse_leniently("f", text, sizeof(text) - 1, &file, &error), -EINVAL);
+    ck_assert_str_eq(error.line, "f:2: the line holds a NUL; this must be a text file");
+    ck_assert_ptr_null(file);
+}
+END_TEST
+
+START_TEST(many_lines_find_room)
+{
+    char text[4000] = "";
+    for (size_t i = 0; i < 300; i++)
+        strcat(text, i % 2 ? "A=1\n" : "nonsense\n");
+    _cleanup_(env_file_freep) EnvFile *file = NULL;
+    ck_assert_int_eq(env_file_parse_leniently("f", text, strlen(text), &file, NULL), 0);
+    size_t n;
+    env_file_assignments(file, &n);
+    ck_assert_uint_eq(n, 150);
+    ck_assert_uint_eq(env_file_faults(file, &n)[149].line, 299);
+    ck_assert_uint_eq(n, 150);
 }
 END_TEST
 
@@ -193,6 +262,9 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, one_pair_of_quotes_is_stripped);
     tcase_add_test(tcase, an_empty_text_assigns_nothing);
     tcase_add_loop_test(tcase, a_bad_line_is_named, 0, ELEMENTS(bad_texts));
+    tcase_add_test(tcase, a_lenient_reader_is_told_what_was_left_out);
+    tcase_add_test(tcase, a_nul_is_no_text_for_anybody);
+    tcase_add_test(tcase, many_lines_find_room);
     tcase_add_test(tcase, a_large_text_is_refused);
     tcase_add_test(tcase, files_are_read_and_errors_name_them);
     tcase_add_loop_test(tcase, an_edit_keeps_all_other_lines, 0, ELEMENTS(edits));

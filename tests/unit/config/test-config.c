@@ -35,7 +35,8 @@ START_TEST(every_key_has_its_default)
     ConfigText nothing[CONFIG_N_LAYERS] = {{NULL, 0}};
     ck_assert_int_eq(config_parse(nothing, &config, NULL), 0);
     ck_assert_str_eq(config->group, "stable");
-    ck_assert_ptr_null(config->server);
+    ck_assert_pstr_eq(
+            config->server, strcmp(FLIPSIDE_SERVER, "disabled") == 0 ? NULL : FLIPSIDE_SERVER);
     ck_assert_ptr_null(config->server_file);
     ck_assert_str_eq(config->machine_alias, "");
     ck_assert_ptr_null(config->download_user);
@@ -107,24 +108,18 @@ static const struct {
     const char *line;
     const char *advice;
 } bad_lines[] = {
-        {"GRUOP=beta", "there are GROUP, SERVER"},
-        {"group=beta", "there are GROUP"},
-        {CONFIG_RELEASE_PREFIX "CODENAME=x", "there are GROUP"},
         {"GROUP=", "such as stable"},
+        {"GROUP=beta\r", "Unix line ends"},
         {"GROUP=a b", "such as stable"},
         {"GROUP=beta ", "such as stable"},
         {"GROUP=\"beta", "quote"},
         {"GROUP=<x/>", "such as stable"},
         {"GROUP={x", "such as stable"},
-        {"SERVER=", "disabled"},
         {"SERVER=public.example.org", "http://"},
         {"SERVER=file:///etc/passwd", "http://"},
         {"SERVER=http://", "http://"},
         {"SERVER=http://a/ b", "http://"},
         {"SERVER=Disabled", "http://"},
-        {"MACHINE_ALIAS=\xff", "UTF-8"},
-        {"MACHINE_ALIAS=\xed\xa0\x80", "UTF-8"},
-        {"MACHINE_ALIAS=a\tb\x7f", "control character"},
         {"DOWNLOAD_PASSWORD=\xff", "this value will not do"},
         {"ALLOW_DOWNGRADE=true", "yes or no"},
         {"ALLOW_DOWNGRADE=", "yes or no"},
@@ -141,7 +136,6 @@ static const struct {
         {CONFIG_RELEASE_PREFIX "VERSION=", "version"},
         {CONFIG_RELEASE_PREFIX "VERSION=1 2", "version"},
         {CONFIG_RELEASE_PREFIX "APPID={}", "braces"},
-        {"nonsense", "KEY=value"},
 };
 
 START_TEST(a_bad_line_is_named_with_what_would_do)
@@ -159,6 +153,89 @@ START_TEST(a_bad_line_is_named_with_what_would_do)
     /* The same line in a file that another overrides. */
     ck_assert_int_eq(parse("GROUP=x\nSERVER=disabled\n", text, "", &config, &error), -EINVAL);
     ck_assert_msg(strstr(error.line, CONFIG_IMAGE_FILE ":3: ") != NULL, "%s", error.line);
+}
+END_TEST
+
+/* A line that is left out, and a word of what is said of it. */
+static const struct {
+    const char *line;
+    const char *advice;
+} odd_lines[] = {
+        {"GRUOP=beta", "there are GROUP, SERVER"},
+        {"group=beta", "there are GROUP"},
+        {CONFIG_RELEASE_PREFIX "CODENAME=x", "there are GROUP"},
+        {"nonsense", "KEY=value"},
+        {" GROUP=beta", "not a key"},
+        {"export GROUP=beta", "not a key"},
+        {"MACHINE_ALIAS=\xff", "UTF-8"},
+        {"MACHINE_ALIAS=\xed\xa0\x80", "UTF-8"},
+        {"MACHINE_ALIAS=a\tb\x7f", "control character"},
+        {"MACHINE_ALIAS=\"a", "quote"},
+        {"REBOOT_STRATEGY=\"off", "quote"},
+        {"# \x01", "control character"},
+};
+
+START_TEST(an_odd_line_is_left_out_with_a_warning)
+{
+    _cleanup_(config_freep) Config *config = NULL;
+    ErrorText error = {""};
+    char text[1024];
+    snprintf(text, sizeof(text), "MACHINE_ALIAS=mine\n\n%s\nGROUP=lts\n", odd_lines[_i].line);
+    ck_assert_int_eq(parse(text, "", "", &config, &error), 0);
+    ck_assert_str_eq(config->group, "lts");
+    ck_assert_str_eq(config->machine_alias, "mine");
+    ck_assert_uint_eq(config->n_warnings, 1);
+    const char *warning = config->warnings[0].line;
+    static const char place[] = "/" CONFIG_MACHINE_FILE ":3: ";
+    ck_assert_msg(strncmp(warning, place, strlen(place)) == 0, "%s", warning);
+    ck_assert_msg(strstr(warning, odd_lines[_i].advice) != NULL, "%s", warning);
+    ck_assert_msg(strstr(warning, "; the line is left out") != NULL, "%s", warning);
+}
+END_TEST
+
+START_TEST(warnings_are_bounded)
+{
+    char text[60 * 1024] = "";
+    for (size_t i = 0; i < 1000; i++)
+        strcat(text, i % 2 ? "A=1\n" : "nonsense\n");
+    _cleanup_(config_freep) Config *config = NULL;
+    ck_assert_int_eq(parse(text, "", "", &config, NULL), 0);
+    ck_assert_uint_eq(config->n_warnings, 1000);
+    ck_assert_ptr_nonnull(strstr(config->warnings[CONFIG_WARNINGS_MAX - 1].line, ":8: "));
+}
+END_TEST
+
+/* What is wrong is told in the order of the lines, whatever it is. */
+START_TEST(the_first_line_that_is_wrong_is_told)
+{
+    Config *config = NULL;
+    ErrorText error = {""};
+    ck_assert_int_eq(parse("GROUP=\"x\nBOOT_TRIES=99\n", "", "", &config, &error), -EINVAL);
+    ck_assert_ptr_nonnull(strstr(error.line, ":1: "));
+    ck_assert_int_eq(parse("BOOT_TRIES=99\nGROUP=\"x\n", "", "", &config, &error), -EINVAL);
+    ck_assert_ptr_nonnull(strstr(error.line, ":1: "));
+}
+END_TEST
+
+START_TEST(an_empty_server_is_none)
+{
+    _cleanup_(config_freep) Config *config = NULL;
+    ck_assert_int_eq(parse("SERVER=\n", "SERVER=http://image/\n", "", &config, NULL), 0);
+    ck_assert_ptr_null(config->server);
+    ck_assert_str_eq(config->server_file, "/" CONFIG_MACHINE_FILE);
+}
+END_TEST
+
+START_TEST(the_release_file_may_say_what_it_likes)
+{
+    _cleanup_(config_freep) Config *config = NULL;
+    ck_assert_int_eq(parse("", "",
+                             "COREOS_RELEASE_NAME=x\nFLATCAR_BUILD_ID=\"y\"\n" CONFIG_RELEASE_PREFIX
+                             "VERSION='1.2.3'\n",
+                             &config, NULL),
+            0);
+    ck_assert_uint_eq(config->n_warnings, 0);
+    ck_assert_str_eq(config->version, "1.2.3");
 }
 END_TEST
 
@@ -321,7 +398,7 @@ START_TEST(what_would_not_load_is_not_written)
     assert_file(root, CONFIG_MACHINE_FILE, before);
 
     /* Somebody else's mistake is told instead of built upon. */
-    static const char broken[] = "GROUP=stable\nGRUOP=beta\n";
+    static const char broken[] = "GROUP=stable\nBOOT_TRIES=99\n";
     write_file(root, CONFIG_MACHINE_FILE, broken);
     ck_assert_int_eq(config_set(root, "GROUP", "beta", &error), -EINVAL);
     ck_assert_ptr_nonnull(strstr(error.line, CONFIG_MACHINE_FILE ":2: "));
@@ -347,6 +424,11 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, every_key_is_read);
     tcase_add_test(tcase, the_first_file_that_assigns_a_key_counts);
     tcase_add_loop_test(tcase, a_bad_line_is_named_with_what_would_do, 0, ELEMENTS(bad_lines));
+    tcase_add_loop_test(tcase, an_odd_line_is_left_out_with_a_warning, 0, ELEMENTS(odd_lines));
+    tcase_add_test(tcase, warnings_are_bounded);
+    tcase_add_test(tcase, the_first_line_that_is_wrong_is_told);
+    tcase_add_test(tcase, an_empty_server_is_none);
+    tcase_add_test(tcase, the_release_file_may_say_what_it_likes);
     tcase_add_test(tcase, values_are_bounded);
     tcase_add_test(tcase, a_password_is_not_shown);
     tcase_add_test(tcase, every_key_is_in_the_table_once);

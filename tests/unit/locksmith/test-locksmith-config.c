@@ -248,6 +248,11 @@ static const struct {
                 ":1: LOCKSMITHD_REBOOT_WINDOW_ZONE=CEST will not do"},
         {"LOCKSMITHD_REBOOT_WINDOW_SPREAD=1", "such as 90s"},
         {"LOCKSMITHD_GROUP=\"x", "quote"},
+        {" REBOOT_STRATEGY=off", ":1: what is left of '=' is not a key"},
+        {"export REBOOT_STRATEGY=off", ":1: what is left of '=' is not a key"},
+        {"REBOOT_STRATEGY = off", ":1: what is left of '=' is not a key"},
+        {"REBOOT_STRATEGY", "KEY=value"},
+        {"REBOOT_STRATEGY=off\r", ":1: the line ends in a carriage return"},
 };
 
 START_TEST(what_will_not_do_is_told_with_its_place)
@@ -258,6 +263,15 @@ START_TEST(what_will_not_do_is_told_with_its_place)
     ck_assert_ptr_null(config);
     ck_assert_msg(strstr(error.line, bad[_i].advice) != NULL, "%s", error.line);
     ck_assert_msg(!strstr(error.line, "secret"), "%s", error.line);
+}
+END_TEST
+
+/* update-engine tells of those. */
+START_TEST(lines_that_are_nobodys_are_left_out)
+{
+    _cleanup_(locksmith_config_freep) LocksmithConfig *config =
+            load_good("nonsense\n GROUP=beta\nexport PATH=/\nFOO=\"x\nREBOOT_STRATEGY=off\n");
+    ck_assert_int_eq(config->strategy, STRATEGY_OFF);
 }
 END_TEST
 
@@ -332,6 +346,7 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, update_engine_takes_all_our_keys_for_somebody_elses);
     tcase = unit_case(suite, "refusals");
     tcase_add_loop_test(tcase, what_will_not_do_is_told_with_its_place, 0, (int)ELEMENTS(bad));
+    tcase_add_test(tcase, lines_that_are_nobodys_are_left_out);
     tcase_add_test(tcase, the_environment_is_checked_as_well);
     tcase_add_test(tcase, lines_that_another_file_overrides_are_checked);
     tcase_add_test(tcase, files_that_cannot_be_read_are_errors);
