@@ -226,6 +226,39 @@ START_TEST(an_empty_server_is_none)
 }
 END_TEST
 
+/* Files as they lie on machines of Flatcar and CoreOS. */
+static const struct {
+    const char *file, *group, *server, *alias;
+    size_t n_warnings;
+} deployed[] = {
+        {"ignition", "stable", "http://image/", "", 0},
+        {"windows-and-etcd", "beta", "https://public.update.flatcar-linux.net/v1/update/", "", 0},
+        {"nebraska", "5b810680-e36a-4879-b98a-4f989e80b899",
+                "http://nebraska.example.org:8000/v1/update/", "Rack 7, \"left\"", 0},
+        {"after-flatcar-update", "stable", NULL, "", 0},
+        {"of-other-tools", "lts-2024", NULL, "", 3},
+        {"no-newline", "alpha", "http://image/", "Bob's box", 0},
+        {"empty", "stable", "http://image/", "", 0},
+};
+
+START_TEST(deployed_files_are_understood)
+{
+    char below[64];
+    snprintf(below, sizeof(below), "deployed/%s.conf", deployed[_i].file);
+    _cleanup_free_ char *text = NULL;
+    size_t n_bytes;
+    ck_assert_int_eq(fd_read_file(AT_FDCWD, unit_data_path(below), 4096, &text, &n_bytes), 0);
+    _cleanup_(config_freep) Config *config = NULL;
+    ErrorText error = {""};
+    ck_assert_msg(parse(text, "GROUP=stable\nSERVER=http://image/\n", "", &config, &error) == 0,
+            "%s", error.line);
+    ck_assert_str_eq(config->group, deployed[_i].group);
+    ck_assert_pstr_eq(config->server, deployed[_i].server);
+    ck_assert_str_eq(config->machine_alias, deployed[_i].alias);
+    ck_assert_uint_eq(config->n_warnings, deployed[_i].n_warnings);
+}
+END_TEST
+
 START_TEST(the_release_file_may_say_what_it_likes)
 {
     _cleanup_(config_freep) Config *config = NULL;
@@ -428,6 +461,7 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, warnings_are_bounded);
     tcase_add_test(tcase, the_first_line_that_is_wrong_is_told);
     tcase_add_test(tcase, an_empty_server_is_none);
+    tcase_add_loop_test(tcase, deployed_files_are_understood, 0, ELEMENTS(deployed));
     tcase_add_test(tcase, the_release_file_may_say_what_it_likes);
     tcase_add_test(tcase, values_are_bounded);
     tcase_add_test(tcase, a_password_is_not_shown);

@@ -8,6 +8,7 @@
 
 #include "common/atomic-file.h"
 #include "common/clock.h"
+#include "common/fd-io.h"
 #include "locksmith/config/locksmith-keys.h"
 #include "tests/unit/unit.h"
 #include "updater/config/config-keys.h"
@@ -275,6 +276,19 @@ START_TEST(lines_that_are_nobodys_are_left_out)
 }
 END_TEST
 
+START_TEST(deployed_files_are_understood)
+{
+    static const char *const files[] = {"ignition", "windows-and-etcd", "nebraska",
+            "after-flatcar-update", "of-other-tools", "no-newline", "empty"};
+    char below[64];
+    snprintf(below, sizeof(below), "../config/deployed/%s.conf", files[_i]);
+    _cleanup_free_ char *text = NULL;
+    size_t n_bytes;
+    ck_assert_int_eq(fd_read_file(AT_FDCWD, unit_data_path(below), 4096, &text, &n_bytes), 0);
+    locksmith_config_free(load_good(text));
+}
+END_TEST
+
 START_TEST(the_environment_is_checked_as_well)
 {
     LocksmithConfig *config = NULL;
@@ -347,6 +361,7 @@ Suite *unit_suite(void)
     tcase = unit_case(suite, "refusals");
     tcase_add_loop_test(tcase, what_will_not_do_is_told_with_its_place, 0, (int)ELEMENTS(bad));
     tcase_add_test(tcase, lines_that_are_nobodys_are_left_out);
+    tcase_add_loop_test(tcase, deployed_files_are_understood, 0, 7);
     tcase_add_test(tcase, the_environment_is_checked_as_well);
     tcase_add_test(tcase, lines_that_another_file_overrides_are_checked);
     tcase_add_test(tcase, files_that_cannot_be_read_are_errors);
