@@ -13,32 +13,27 @@
 
 DownloadFault download_fault_of(UpdateError error)
 {
-    /* The table of 1.5, and what it has no number for by its sense. */
-    static const UpdateError urls_faults[] = {
-            UPDATE_ERROR_PAYLOAD_HASH,
-            UPDATE_ERROR_PAYLOAD_SIZE,
-            UPDATE_ERROR_NO_SIGNATURE,
-            UPDATE_ERROR_SIGNATURE,
-            UPDATE_ERROR_MAGIC,
-            UPDATE_ERROR_MANIFEST,
-            UPDATE_ERROR_METADATA_SIGNATURE,
-            UPDATE_ERROR_OPERATION,
-            UPDATE_ERROR_OPERATION_HASH,
-            UPDATE_ERROR_METADATA_SIZE,
+    /* The table of 1.5 by its numbers, also those that nothing here gives; what is newer (45 and
+     * above) is the machine's or the administrator's. */
+    static const struct {
+        int first, last;
+        DownloadFault fault;
+    } codes[] = {
+            {1, 1, DOWNLOAD_TRANSIENT},
+            {9, 9, DOWNLOAD_TRANSIENT},
+            {10, 12, DOWNLOAD_URLS_FAULT},
+            {14, 14, DOWNLOAD_TRANSIENT},
+            {17, 18, DOWNLOAD_URLS_FAULT},
+            {20, 20, DOWNLOAD_TRANSIENT},
+            {21, 29, DOWNLOAD_URLS_FAULT},
+            {32, 33, DOWNLOAD_URLS_FAULT},
+            {37, 37, DOWNLOAD_TRANSIENT},
+            {38, 39, DOWNLOAD_URLS_FAULT},
+            {UPDATE_ERROR_HTTP_BASE, UPDATE_ERROR_HTTP_BASE + 999, DOWNLOAD_TRANSIENT},
     };
-    static const UpdateError transients[] = {
-            UPDATE_ERROR_GENERIC,
-            UPDATE_ERROR_TRANSFER,
-            UPDATE_ERROR_WRITE,
-    };
-    if (error >= UPDATE_ERROR_HTTP_BASE)
-        return DOWNLOAD_TRANSIENT;
-    for (size_t i = 0; i < ELEMENTS(urls_faults); i++)
-        if (urls_faults[i] == error)
-            return DOWNLOAD_URLS_FAULT;
-    for (size_t i = 0; i < ELEMENTS(transients); i++)
-        if (transients[i] == error)
-            return DOWNLOAD_TRANSIENT;
+    for (size_t i = 0; i < ELEMENTS(codes); i++)
+        if ((int)error >= codes[i].first && (int)error <= codes[i].last)
+            return codes[i].fault;
     return DOWNLOAD_NOT_URLS_FAULT;
 }
 

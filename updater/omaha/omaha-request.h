@@ -2,7 +2,7 @@
 #pragma once
 
 /* The Omaha v3 request as update_engine 0.4 sends it (attribute set and order, braces), with every
- * value escaped correctly. Pure. */
+ * value escaped correctly; updaterversion is our own name. Pure. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,7 +23,10 @@ typedef enum {
 typedef struct {
     OmahaEventType type;
     OmahaEventResult result;
-    unsigned error_code;        /* sent when result is ERROR or DEFERRED */
+    unsigned error_code;        /* sent when result is ERROR or DEFERRED, as it is: none of the
+                                 * flags that update_engine adds in the four highest bits, for
+                                 * they take one failure apart into several on a server's page,
+                                 * and one of them is set for every server but the vendor's */
     char previous_version[129]; /* sent with SUCCESS_REBOOT, "" in steady state */
 } OmahaEvent;
 

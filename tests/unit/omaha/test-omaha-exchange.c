@@ -137,6 +137,41 @@ START_TEST(a_refusal_is_no_error)
 }
 END_TEST
 
+/* Whole answers, head and all, as servers have sent them. */
+static const struct {
+    const char *name;
+    UpdateError code;
+    OmahaVerdict verdict;
+    bool is_report; /* of events: nothing is asked for */
+    ScriptThen then;
+} recorded[] = {
+        {"nebraska-update", UPDATE_OK, OMAHA_UPDATE, false, SCRIPT_KEEP},
+        {"nebraska-noupdate", UPDATE_OK, OMAHA_NO_UPDATE, false, SCRIPT_KEEP},
+        {"nebraska-updates-disabled", UPDATE_OK, OMAHA_NOT_NOW, false, SCRIPT_KEEP},
+        {"nebraska-rate-limit", UPDATE_OK, OMAHA_NOT_NOW, false, SCRIPT_KEEP},
+        {"nebraska-unknown-app", UPDATE_OK, OMAHA_NOT_NOW, false, SCRIPT_KEEP},
+        {"nebraska-event", UPDATE_OK, OMAHA_UPDATE, true, SCRIPT_KEEP},
+        {"chromiumos-update", UPDATE_OK, OMAHA_UPDATE, false, SCRIPT_CLOSE},
+        {"go-omaha-bad-xml", UPDATE_ERROR_HTTP_BASE + 400, OMAHA_UPDATE, false, SCRIPT_KEEP},
+};
+
+START_TEST(what_servers_have_sent_is_understood)
+{
+    char below[64];
+    snprintf(below, sizeof(below), "recorded/%s.response.txt", recorded[_i].name);
+    _cleanup_(world_done) World world = {0};
+    size_t n_bytes;
+    ck_assert_int_eq(
+            fd_read_file(AT_FDCWD, unit_data_path(below), 65536, &world.text, &n_bytes), 0);
+    exchange_with(&world, world.text, n_bytes, recorded[_i].then, !recorded[_i].is_report);
+    ck_assert_msg(world.code == recorded[_i].code, "%d: %s", (int)world.code, world.error);
+    bool has_response = recorded[_i].code == UPDATE_OK && !recorded[_i].is_report;
+    ck_assert_int_eq(world.has_response, has_response);
+    if (has_response)
+        ck_assert_int_eq(world.verdict, recorded[_i].verdict);
+}
+END_TEST
+
 START_TEST(bad_answers_have_their_codes)
 {
     static const struct {
@@ -340,6 +375,7 @@ Suite *unit_suite(void)
     TCase *tcase = unit_case(suite, "omaha-exchange");
     tcase_add_test(tcase, an_offer_is_read);
     tcase_add_test(tcase, a_refusal_is_no_error);
+    tcase_add_loop_test(tcase, what_servers_have_sent_is_understood, 0, ELEMENTS(recorded));
     tcase_add_test(tcase, bad_answers_have_their_codes);
     tcase_add_test(tcase, of_an_event_only_the_status_counts);
     tcase_add_test(tcase, a_status_is_an_error_of_its_own);
