@@ -43,7 +43,8 @@ static void print_help(void)
            "  --key-dir DIR     trusted keys, *.pem; default: ROOT/usr/share/update_engine/keys,\n"
            "                    or ROOT/usr/share/update_engine where that is not there\n"
            "  --bus ADDRESS     D-Bus address (default: the system bus)\n"
-           "  --foreground      accepted: it never goes to the background\n"
+           "  --foreground, --logtostderr\n"
+           "                    accepted, also with one dash: it never does anything else\n"
            "  -v, --verbose     log more\n"
            "  -h, --help        this\n"
            "  --version\n\n"
@@ -54,7 +55,7 @@ static void print_help(void)
 /* Returns -1 to go on, else the exit code. */
 static int parse_options(int argc, char **argv)
 {
-    enum { OPTION_ROOT = 256, DISK, SLOT, STATE_DIR, KEYS, BUS, FOREGROUND, VERSION };
+    enum { OPTION_ROOT = 256, DISK, SLOT, STATE_DIR, KEYS, BUS, IGNORED, VERSION };
     static const struct option options[] = {
             {"root", required_argument, NULL, OPTION_ROOT},
             {"disk", required_argument, NULL, DISK},
@@ -62,14 +63,16 @@ static int parse_options(int argc, char **argv)
             {"state-dir", required_argument, NULL, STATE_DIR},
             {"key-dir", required_argument, NULL, KEYS},
             {"bus", required_argument, NULL, BUS},
-            {"foreground", no_argument, NULL, FOREGROUND},
+            {"foreground", no_argument, NULL, IGNORED},
+            {"logtostderr", no_argument, NULL, IGNORED},
             {"verbose", no_argument, NULL, 'v'},
             {"help", no_argument, NULL, 'h'},
             {"version", no_argument, NULL, VERSION},
             {},
     };
     argv[0] = (char *)UPDATE_ENGINE; /* for what getopt_long() says; only read */
-    for (int option; (option = getopt_long(argc, argv, "vh", options, NULL)) >= 0;) {
+    /* Units that were written for update_engine say -foreground. */
+    for (int option; (option = getopt_long_only(argc, argv, "vh", options, NULL)) >= 0;) {
         switch (option) {
         case OPTION_ROOT:
             arg_root = optarg;
@@ -89,7 +92,7 @@ static int parse_options(int argc, char **argv)
         case BUS:
             arg_bus = optarg;
             break;
-        case FOREGROUND:
+        case IGNORED:
             break;
         case 'v':
             log_set_max_level(LOG_LEVEL_DEBUG);

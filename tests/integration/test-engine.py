@@ -287,6 +287,11 @@ class Client(EngineTest):
         self.exits(machine, DONE, "update")
         self.assert_untouched(machine)
 
+    def test_the_command_line_of_update_engine(self):
+        machine = self.machine()
+        machine.start_engine(command=[*machine.engine_command(), "-foreground", "-logtostderr"])
+        self.assertEqual(machine.phase(), "idle")
+
     def test_busy(self):
         machine, server = self.start()
         server.behave(omaha="stall")
