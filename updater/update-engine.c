@@ -30,6 +30,7 @@ static const char *arg_slot;
 static const char *arg_state_dir;
 static const char *arg_key_dir;
 static const char *arg_bus;
+static const char *arg_operator = FLIPSIDE_OPERATOR;
 
 static void print_help(void)
 {
@@ -43,19 +44,22 @@ static void print_help(void)
            "  --key-dir DIR     trusted keys, *.pem; default: ROOT/usr/share/update_engine/keys,\n"
            "                    or ROOT/usr/share/update_engine where that is not there\n"
            "  --bus ADDRESS     D-Bus address (default: the system bus)\n"
+           "  --operator USER   may ask for an update and take it back besides root\n"
+           "                    (default: %s)\n"
            "  --foreground, --logtostderr\n"
            "                    accepted, also with one dash: it never does anything else\n"
            "  -v, --verbose     log more\n"
            "  -h, --help        this\n"
            "  --version\n\n"
            "Exit codes: 0 asked to stop; 1 failed (or lost the bus); 2 wrong command line;\n"
-           "3 another one runs; 4 the state folder cannot be used; 5 no bus.\n");
+           "3 another one runs; 4 the state folder cannot be used; 5 no bus.\n",
+            FLIPSIDE_OPERATOR[0] ? FLIPSIDE_OPERATOR : "nobody");
 }
 
 /* Returns -1 to go on, else the exit code. */
 static int parse_options(int argc, char **argv)
 {
-    enum { OPTION_ROOT = 256, DISK, SLOT, STATE_DIR, KEYS, BUS, IGNORED, VERSION };
+    enum { OPTION_ROOT = 256, DISK, SLOT, STATE_DIR, KEYS, BUS, OPERATOR, IGNORED, VERSION };
     static const struct option options[] = {
             {"root", required_argument, NULL, OPTION_ROOT},
             {"disk", required_argument, NULL, DISK},
@@ -63,6 +67,7 @@ static int parse_options(int argc, char **argv)
             {"state-dir", required_argument, NULL, STATE_DIR},
             {"key-dir", required_argument, NULL, KEYS},
             {"bus", required_argument, NULL, BUS},
+            {"operator", required_argument, NULL, OPERATOR},
             {"foreground", no_argument, NULL, IGNORED},
             {"logtostderr", no_argument, NULL, IGNORED},
             {"verbose", no_argument, NULL, 'v'},
@@ -91,6 +96,9 @@ static int parse_options(int argc, char **argv)
             break;
         case BUS:
             arg_bus = optarg;
+            break;
+        case OPERATOR:
+            arg_operator = optarg;
             break;
         case IGNORED:
             break;
@@ -196,7 +204,7 @@ static int start(sd_event *event, Daemon *daemon)
             .key_dir = arg_key_dir ? arg_key_dir : key_dir,
     };
     ErrorText error = {};
-    if (engine_bus_new(event, arg_bus, &daemon->bus, &error) < 0)
+    if (engine_bus_new(event, arg_bus, arg_operator, &daemon->bus, &error) < 0)
         return complain(EXIT_BUS, &error);
     int r = engine_new(event, &options, &observer, daemon, &daemon->engine, &error);
     if (r == -EBUSY)

@@ -38,6 +38,7 @@ def build_option(name):
 
 
 OS_NAME = build_option("os")
+OPERATOR = build_option("operator").replace("auto", "core" if OS_NAME == "flatcar" else "")
 
 
 def program(name):

@@ -9,10 +9,11 @@ import time
 import unittest
 from xml.etree import ElementTree
 
-from lab import SOURCE_ROOT, main, program, run, wait_for
+from lab import BUILD_ROOT, OPERATOR, main, program, run, wait_for
 from machine import BUS_NAME, BUS_PATH, MANAGER_INTERFACE
 from machine_test import MachineTest
 
+OPERATOR_METHODS = {"AttemptUpdate", "ResetStatus"}
 OLD_STATUS = f"{MANAGER_INTERFACE}.GetStatus"
 
 
@@ -87,6 +88,33 @@ class Bus(MachineTest):
             folder.chmod(0o755)
         machine.start_engine()
 
+        free = self.free_for_nobody(machine)
+        self.assertEqual(free, {"GetStatus", "GetSlots"})
+        policy = ElementTree.parse(BUILD_ROOT / "systemd-units/com.coreos.update1.conf")
+        self.assertEqual(self.allowed_by(policy.find("policy[@context]")), free)
+        users = {rules.get("user"): self.allowed_by(rules)
+                 for rules in policy.iterfind("policy[@user]")}
+        self.assertEqual(users, {"root": {None}, OPERATOR: OPERATOR_METHODS} if OPERATOR
+                         else {"root": {None}})
+
+    @unittest.skipUnless(os.geteuid() == 0 and shutil.which("setpriv"), "needs root and setpriv")
+    def test_the_operator_may_ask_for_an_update(self):
+        machine = self.machine()
+        for folder in (self.lab.folder, machine.folder):
+            folder.chmod(0o755)
+        machine.start_engine(command=[*machine.engine_command(), "--operator", "nobody"])
+        machine.flipside("install", self.payload)
+        self.assertEqual(self.free_for_nobody(machine),
+                         {"GetStatus", "GetSlots", *OPERATOR_METHODS})
+        self.assertFalse(machine.slots()["USR-B"].is_bootable)
+
+    def allowed_by(self, rules):
+        """The methods of ours that a part of the policy lets pass; None: all."""
+        return {rule.get("send_member") for rule in rules.iterfind("allow[@send_destination]")
+                if rule.get("send_interface", BUS_NAME).startswith(BUS_NAME)}
+
+    def free_for_nobody(self, machine):
+        """The methods of ours that nobody may call; all of them are called."""
         def call_as_nobody(member, *args):
             return run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "dbus-send",
                         f"--bus={machine.bus}", "--print-reply", f"--dest={BUS_NAME}", BUS_PATH,
@@ -107,11 +135,7 @@ class Bus(MachineTest):
                     free.add(method.get("name"))
                 else:
                     self.assertIn("AccessDenied", done.stderr, method.get("name"))
-        self.assertEqual(free, {"GetStatus", "GetSlots"})
-        policy = ElementTree.parse(SOURCE_ROOT / "systemd-units/com.coreos.update1.conf")
-        allowed = {rule.get("send_member") for rule in policy.iterfind("policy[@context]/allow")
-                   if rule.get("send_interface", "").startswith(BUS_NAME)}
-        self.assertEqual(allowed, free)
+        return free
 
     def test_a_password_in_a_url_is_shown_nowhere(self):
         machine = self.machine()

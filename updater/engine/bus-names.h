@@ -52,7 +52,8 @@
  *     none)
  *
  * Reading is free; every method that changes something needs privilege (CAP_SYS_ADMIN or the
- * daemon's own user). Methods that wait answer later; the loop stays free. */
+ * daemon's own user), but for AttemptUpdate and ResetStatus of the build's operator. Methods that
+ * wait answer later; the loop stays free. */
 
 #define BUS_NAME "com.coreos.update1"
 #define BUS_PATH "/com/coreos/update1"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <linux/capability.h>
 #include <string.h>
 
 #include "common/log.h"
@@ -8,8 +9,27 @@
 #include "updater/engine/slot-name.h"
 
 /* Who may change something is sd-bus's own rule for methods that are not marked unprivileged: the
- * caller has CAP_SYS_ADMIN or is the user of this process. The policy file of the system bus says
- * the same once more. */
+ * caller has CAP_SYS_ADMIN or is the user of this process. Two are marked so that they can ask for
+ * the operator first. The policy file of the system bus says the same once more. */
+
+/* Whether the caller is privileged or the operator. Errors: of sd-bus, with error. */
+static int check_operator(const EngineBus *bus, sd_bus_message *call, sd_bus_error *error)
+{
+    int r = sd_bus_query_sender_privilege(call, CAP_SYS_ADMIN);
+    if (r != 0)
+        return r;
+    _cleanup_(sd_bus_creds_unrefp) sd_bus_creds *creds = NULL;
+    uid_t uid = 0;
+    r = sd_bus_query_sender_creds(call, SD_BUS_CREDS_EUID, &creds);
+    if (r >= 0)
+        r = sd_bus_creds_get_euid(creds, &uid);
+    if (r < 0)
+        return r;
+    if (bus->operator_uid != 0 && uid == bus->operator_uid)
+        return 1;
+    return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED, "Access to %s.%s() not permitted.",
+            sd_bus_message_get_interface(call), sd_bus_message_get_member(call));
+}
 
 static int say_refusal(EngineAnswer answer, const ErrorText *text, sd_bus_error *error)
 {
@@ -58,8 +78,10 @@ static int answer_at_end(EngineBus *bus, sd_bus_message *call,
 
 static int method_attempt_update(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
-    (void)error;
     EngineBus *bus = userdata;
+    int r = check_operator(bus, call, error);
+    if (r < 0)
+        return r;
     ErrorText text = {};
     EngineAnswer answer = engine_update(bus->engine, false, &text);
     if (answer != ENGINE_STARTED)
@@ -69,6 +91,9 @@ static int method_attempt_update(sd_bus_message *call, void *userdata, sd_bus_er
 
 static int method_reset_status(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
+    int r = check_operator(userdata, call, error);
+    if (r < 0)
+        return r;
     return answer_at_end(userdata, call, engine_reset, error);
 }
 
@@ -241,8 +266,8 @@ static int get_property(sd_bus *connection, const char *path, const char *interf
 
 const sd_bus_vtable engine_bus_manager_vtable[] = {
         SD_BUS_VTABLE_START(0),
-        SD_BUS_METHOD("AttemptUpdate", "", "", method_attempt_update, 0),
-        SD_BUS_METHOD("ResetStatus", "", "", method_reset_status, 0),
+        SD_BUS_METHOD("AttemptUpdate", "", "", method_attempt_update, FREE), /* check_operator() */
+        SD_BUS_METHOD("ResetStatus", "", "", method_reset_status, FREE),     /* the same */
         SD_BUS_METHOD("GetStatus", "", "xdssx", method_get_status, FREE),
         SD_BUS_SIGNAL("StatusUpdate", "xdssx", 0),
         SD_BUS_VTABLE_END,

@@ -13,6 +13,7 @@ struct EngineBus {
     sd_bus_slot *manager_slot;
     sd_bus_slot *flipside_slot;
     Engine *engine;          /* NULL until served */
+    uid_t operator_uid;      /* 0: root alone */
     sd_bus_message *waiting; /* the call that on_finished answers */
     const char *sent_status; /* of the last StatusUpdate; static text */
     int sent_percent;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "updater/engine/engine-bus.h"
 
+#include <pwd.h>
 #include <string.h>
 
 #include "common/bus-connect.h"
@@ -121,12 +122,15 @@ static void on_finished(const EngineOutcome *outcome, void *userdata)
 const EngineObserver engine_bus_observer = {
         .on_status = on_status, .on_progress = on_progress, .on_finished = on_finished};
 
-int engine_bus_new(sd_event *event, const char *address, EngineBus **ret_bus, ErrorText *error)
+int engine_bus_new(sd_event *event, const char *address, const char *operator_name,
+        EngineBus **ret_bus, ErrorText *error)
 {
     _cleanup_(engine_bus_freep) EngineBus *bus = calloc(1, sizeof(*bus));
     if (!bus)
         return -ENOMEM;
     bus->event = sd_event_ref(event);
+    const struct passwd *operator= operator_name ? getpwnam(operator_name) : NULL;
+    bus->operator_uid = operator? operator->pw_uid : 0;
     int r = bus_connect(address, &bus->bus);
     if (r >= 0)
         r = sd_bus_attach_event(bus->bus, event, SD_EVENT_PRIORITY_NORMAL);

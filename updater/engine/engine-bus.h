@@ -12,9 +12,11 @@
 typedef struct EngineBus EngineBus;
 
 /* Connects to the bus at address, NULL: the system bus. When the connection ends later, the loop
- * exits with EXIT_FAILURE. event is referenced. Blocks until the bus has answered.
- * Errors: errno, with error. */
-int engine_bus_new(sd_event *event, const char *address, EngineBus **ret_bus, ErrorText *error);
+ * exits with EXIT_FAILURE. operator_name: a user who may call AttemptUpdate and ResetStatus besides
+ * root; NULL or one that does not exist: nobody. event is referenced. Blocks until the bus has
+ * answered. Errors: errno, with error. */
+int engine_bus_new(sd_event *event, const char *address, const char *operator_name,
+        EngineBus **ret_bus, ErrorText *error);
 
 /* The engine must have been freed before. */
 void engine_bus_free(EngineBus *bus);
