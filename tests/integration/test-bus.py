@@ -72,12 +72,24 @@ class Bus(MachineTest):
     def test_reset_status_takes_the_update_back(self):
         machine = self.machine()
         machine.start_engine()
-        self.assertNotEqual(machine.call(f"{MANAGER_INTERFACE}.ResetStatus").returncode, 0)
+        self.assertEqual(machine.call(f"{MANAGER_INTERFACE}.ResetStatus").returncode, 0)
         machine.flipside("install", self.payload)
         self.assertTrue(machine.slots()["USR-B"].is_bootable)
         self.assertEqual(machine.call(f"{MANAGER_INTERFACE}.ResetStatus").returncode, 0)
         self.assertFalse(machine.slots()["USR-B"].is_bootable)
         self.assertEqual(machine.phase(), "idle")
+
+    def test_reset_status_while_something_is_under_way(self):
+        machine, server = self.machine(), self.server()
+        machine.configure(SERVER=server.omaha_url)
+        server.offer(self.payload)
+        server.rate_bytes_per_sec = 2 << 20
+        machine.start_engine()
+        machine.call(f"{MANAGER_INTERFACE}.AttemptUpdate")
+        machine.wait_for_phase("downloading")
+        refused = machine.call(f"{MANAGER_INTERFACE}.ResetStatus")
+        self.assertIn("Error.Busy", refused.stderr)
+        machine.flipside("cancel")
 
     @unittest.skipUnless(os.geteuid() == 0 and shutil.which("setpriv"), "needs root and setpriv")
     def test_nobody_changes_anything(self):

@@ -7,7 +7,7 @@
  *
  *   AttemptUpdate() -> ()           starts a check and install when idle; returns at once
  *   ResetStatus() -> ()             forgets the pending reboot: the target slot is made unbootable;
- *                                   an error where there is nothing to reset
+ *                                   an error while something is under way
  *   GetStatus() -> (x d s s x)      last check (Unix s), progress 0-1, status, new version, bytes
  *   StatusUpdate(x d s s x)         signal, the same tuple: at every change of status, and while
  *                                   downloading at each percent or 10 s

@@ -91,10 +91,14 @@ static int method_attempt_update(sd_bus_message *call, void *userdata, sd_bus_er
 
 static int method_reset_status(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
-    int r = check_operator(userdata, call, error);
+    EngineBus *bus = userdata;
+    int r = check_operator(bus, call, error);
     if (r < 0)
         return r;
-    return answer_at_end(userdata, call, engine_reset, error);
+    EngineStatus status = engine_status(bus->engine);
+    if (status.phase == ENGINE_IDLE && !status.needs_reboot)
+        return sd_bus_reply_method_return(call, ""); /* as update_engine: that is its wish */
+    return answer_at_end(bus, call, engine_reset, error);
 }
 
 static int method_get_status(sd_bus_message *call, void *userdata, sd_bus_error *error)
