@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "tests/fuzz/fuzz.h"
-#include "updater/payload/manifest-writer.h"
+#include "updater/payload-writer/manifest-writer.h"
 
 /* What is accepted can be written, and what was written is accepted. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)

@@ -10,8 +10,8 @@
 #include "common/fd-io.h"
 #include "partitions/boot-request.h"
 #include "partitions/slot-trailer.h"
-#include "updater/payload/output-file.h"
-#include "updater/payload/tree-salt.h"
+#include "updater/payload-writer/output-file.h"
+#include "updater/payload-writer/tree-salt.h"
 
 #define PIECE_BYTES ((size_t)256 * 1024)
 #define SALT_PARTITION "USR" /* the name that slots' partitions have in payloads */

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "updater/payload-tool/payload-tool.h"
-#include "updater/payload/payload-writer.h"
+#include "updater/payload-writer/payload-writer.h"
 #include "updater/payload/signature-set.h"
 
 typedef struct {

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "updater/payload-tool/payload-tool.h"
-#include "updater/payload/output-file.h"
+#include "updater/payload-writer/output-file.h"
 
 typedef struct {
     PayloadToolKeys keys;

@@ -7,7 +7,7 @@
 #include "common/atomic-file.h"
 #include "common/fd-io.h"
 #include "updater/payload-tool/payload-tool.h"
-#include "updater/payload/output-file.h"
+#include "updater/payload-writer/output-file.h"
 #include "updater/payload/signature-set.h"
 
 /* Two steps, so that the key can be somewhere else: digests out, signatures in. The payload is not

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "updater/payload-tool/payload-tool.h"
-#include "updater/payload/output-file.h"
+#include "updater/payload-writer/output-file.h"
 
 typedef struct {
     PayloadToolKeys keys;

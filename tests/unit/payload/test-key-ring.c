@@ -11,7 +11,7 @@
 #include "tests/unit/payload/test-keys.h"
 #include "tests/unit/unit.h"
 #include "updater/payload/signature-set.h"
-#include "updater/payload/signing-key.h"
+#include "updater/payload-writer/signing-key.h"
 
 static const Sha256 digest = {{1, 2, 3}};
 

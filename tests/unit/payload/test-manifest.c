@@ -8,7 +8,7 @@
 #include "common/fd-io.h"
 #include "tests/unit/payload/good-manifest.h"
 #include "tests/unit/unit.h"
-#include "updater/payload/manifest-writer.h"
+#include "updater/payload-writer/manifest-writer.h"
 
 static UpdateError parse(const uint8_t *data, size_t n_bytes, ErrorText *error)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "updater/payload/payload-writer.h"
+#include "updater/payload-writer/payload-writer.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

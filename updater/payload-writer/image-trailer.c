@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "updater/payload/image-trailer.h"
+#include "updater/payload-writer/image-trailer.h"
 
 #include <errno.h>
 #include <string.h>

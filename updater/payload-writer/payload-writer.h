@@ -12,7 +12,7 @@
 
 #include "common/cleanup.h"
 #include "common/error-text.h"
-#include "updater/payload/signing-key.h"
+#include "updater/payload-writer/signing-key.h"
 #include "verity/hash-tree.h"
 
 typedef struct PayloadWriter PayloadWriter;

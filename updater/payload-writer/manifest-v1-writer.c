@@ -2,7 +2,7 @@
 #include <errno.h>
 
 #include "updater/payload/manifest-v1.pb-c.h"
-#include "updater/payload/manifest-writer.h"
+#include "updater/payload-writer/manifest-writer.h"
 #include "updater/payload/message-arena.h"
 
 /* What the format's fields hold; a payload beyond it is refused. */

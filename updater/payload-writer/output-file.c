@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "updater/payload/output-file.h"
+#include "updater/payload-writer/output-file.h"
 
 #include <errno.h>
 #include <fcntl.h>

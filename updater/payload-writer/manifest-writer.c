@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "updater/payload/manifest-writer.h"
+#include "updater/payload-writer/manifest-writer.h"
 
 #include <errno.h>
 

@@ -6,7 +6,7 @@
 #include "common/cleanup.h"
 #include "common/error-text.h"
 #include "updater/payload/manifest.h"
-#include "updater/payload/payload-writer.h"
+#include "updater/payload-writer/payload-writer.h"
 
 typedef struct PartitionBuilder PartitionBuilder;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "updater/payload/image-packer.h"
+#include "updater/payload-writer/image-packer.h"
 
 #include <bzlib.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "updater/payload/tree-salt.h"
+#include "updater/payload-writer/tree-salt.h"
 
 #include <stdio.h>
 #include <string.h>

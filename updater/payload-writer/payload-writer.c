@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "updater/payload/payload-writer.h"
+#include "updater/payload-writer/payload-writer.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -8,9 +8,9 @@
 #include "common/fd-io.h"
 #include "updater/payload/manifest-check.h"
 #include "updater/payload/manifest-v1.h"
-#include "updater/payload/manifest-writer.h"
-#include "updater/payload/output-file.h"
-#include "updater/payload/partition-builder.h"
+#include "updater/payload-writer/manifest-writer.h"
+#include "updater/payload-writer/output-file.h"
+#include "updater/payload-writer/partition-builder.h"
 #include "updater/payload/payload-header.h"
 #include "updater/payload/signature-set.h"
 

@@ -5,7 +5,7 @@
 
 #include "common/error-text.h"
 #include "partitions/slot-trailer.h"
-#include "updater/payload/payload-writer.h"
+#include "updater/payload-writer/payload-writer.h"
 
 /* Reads the last block of an image of n_bytes, and, where that is a trailer, holds the UKI against
  * its hash. Returns 1 with the trailer, 0 when there is none. Blocks. Errors: -EBADMSG when trailer

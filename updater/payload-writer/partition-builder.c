@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "updater/payload/partition-builder.h"
+#include "updater/payload-writer/partition-builder.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,12 +8,12 @@
 
 #include "common/bytes.h"
 #include "common/fd-io.h"
-#include "updater/payload/image-packer.h"
-#include "updater/payload/image-trailer.h"
+#include "updater/payload-writer/image-packer.h"
+#include "updater/payload-writer/image-trailer.h"
 #include "updater/payload/manifest-v1.h"
-#include "updater/payload/output-file.h"
+#include "updater/payload-writer/output-file.h"
 #include "updater/payload/partition-digest.h"
-#include "updater/payload/tree-salt.h"
+#include "updater/payload-writer/tree-salt.h"
 
 /* The image is read twice: packed, then hashed. One that changes between the passes would make a
  * payload that contradicts itself, so its times are held against each other. */

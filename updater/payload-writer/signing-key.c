@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "updater/payload/signing-key.h"
+#include "updater/payload-writer/signing-key.h"
 
 #include <errno.h>
 #include <fcntl.h>
