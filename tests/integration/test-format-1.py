@@ -8,6 +8,7 @@ import bz2
 import hashlib
 import os
 import random
+import threading
 
 import payload_v1 as book
 from lab import MIB, OS_NAME, main, program, run, wait_for
@@ -18,6 +19,7 @@ from payload import BLOCK, openssl_verifies, sign
 OPEN_TARGET, PARTITION_HASH, KERNEL_HASH = 7, 15, 16
 NO_SIGNATURE, SIGNATURE, MANIFEST, METADATA_SIGNATURE = 17, 18, 23, 26
 OPERATION, OPERATION_HASH, METADATA_SIZE = 28, 29, 32
+POLICY_HASH, POLICY_POST = 42, 43
 VERSION_REFUSED, DOWNGRADE = 45, 51
 
 OLD_KERNEL = b"the kernel of the running slot"
@@ -242,6 +244,86 @@ class Installs(FormatOneTest):
         path = self.write(book.Payload(self.image, sha256=bytes(32)))
         self.refuse(path, PARTITION_HASH, machine=machine, more=["--disable-afterwards"])
         self.assertNotIn("disabled", machine.update_conf.read_text())
+
+
+class Policies(FormatOneTest):
+    """The server that seals secrets by what the next slot will measure."""
+    policy = b"PK policy " * 999
+
+    def payload_path(self, **more):
+        return self.write(book.Payload(self.image, procedures=[
+            self.kernel_procedure(), book.Procedure(book.PCR_POLICY, self.policy, **more)]))
+
+    def told(self, answer=b"", status=200):
+        machine, server = self.machine(), self.server()
+        server.answer, server.answer_status = answer, status
+        machine.configure(SERVER="disabled",
+                          PCR_POLICY_SERVER=f"http://127.0.0.1:{server.port}/pcrs")
+        machine.start_engine()
+        return machine, server
+
+    def test_it_is_sent_before_the_flip_and_kept(self):
+        machine, server = self.told()
+        bootable = []
+
+        def answer(handler):
+            bootable.append(machine.slots()["USR-B"].is_bootable)
+            handler.send_response(204)
+            handler.end_headers()
+
+        server.answer = answer
+        self.install(machine, self.payload_path())
+        self.assertEqual(server.requests, [self.policy])
+        self.assertEqual(bootable, [False])
+        self.assertEqual((machine.state / "pcrs-b.zip").read_bytes(), self.policy)
+        self.assert_installed(machine)
+        self.assert_kernel(machine)
+
+    def test_trouble_of_the_server_is_waited_out(self):
+        machine, server = self.told()
+
+        def answer(handler):
+            handler.send_response(503 if len(server.requests) < 3 else 200)
+            handler.send_header("Content-Length", "0")
+            handler.end_headers()
+
+        server.answer = answer
+        self.install(machine, self.payload_path())
+        self.assertEqual(server.requests, [self.policy] * 3)
+        self.assert_installed(machine)
+
+    def test_refused(self):
+        machine, server = self.told(status=403)
+        line = self.refuse(self.payload_path(), POLICY_POST, machine=machine)
+        self.assertIn("403", line)
+        self.assertEqual(len(server.requests), 1)
+        self.assertFalse((machine.state / "pcrs-b.zip").exists())
+        server.answer_status = 200
+        self.install(machine, self.payload_path())
+        self.assert_installed(machine)
+
+    def test_nobody_is_there(self):
+        machine, server = self.told()
+        server.close()
+        self.refuse(self.payload_path(), POLICY_POST, machine=machine)
+
+    def test_one_that_is_another(self):
+        machine, server = self.told()
+        self.refuse(self.payload_path(sha256=bytes(32)), POLICY_HASH, machine=machine)
+        self.assertEqual(server.requests, [])
+
+    def test_cancelled_while_the_server_thinks(self):
+        machine, server = self.told()
+        server.answer = lambda handler: server.is_closing.wait(30)
+        waiting = threading.Thread(target=self.install, daemon=True,
+                                   args=[machine, self.payload_path()], kwargs={"check": False})
+        waiting.start()
+        self.addCleanup(waiting.join, 30)
+        wait_for("the policy to be sent", lambda: server.requests, logs=[machine.log])
+        machine.flipside("cancel")
+        machine.wait_for_phase("idle")
+        self.assertFalse(machine.slots()["USR-B"].is_bootable)
+        self.assert_no_kernel(machine)
 
 
 class Refusals(FormatOneTest):

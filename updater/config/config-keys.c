@@ -281,8 +281,12 @@ static const ConfigKey keys[] = {
         },
         {
                 .name = "PCR_POLICY_SERVER",
-                .wants = "an address",
-                .help = "Known from older systems; without effect.",
+                .wants = "an http:// or https:// URL",
+                .help = "Where the PCR policy of a new slot is POSTed to before the flip, when a "
+                        "payload of format 1 brings one. An update whose policy is not taken "
+                        "fails.",
+                .read = read_server,
+                .offset = offsetof(Config, policy_server),
         },
         {.name = NULL},
 };

@@ -40,6 +40,7 @@ void config_free(Config *config)
     free(config->group);
     free(config->server);
     free(config->machine_alias);
+    free(config->policy_server);
     free(config->download_user);
     free(config->download_password);
     free(config->version);

@@ -39,6 +39,7 @@ typedef struct Config {
     char *version;           /* <OS>_RELEASE_VERSION, "0.0.0" */
     char *board;             /* <OS>_RELEASE_BOARD, "" */
     char *app_id;            /* <OS>_RELEASE_APPID, update_engine's default with braces */
+    char *policy_server;     /* PCR_POLICY_SERVER, an http(s) URL; NULL */
     /* ours */
     char *product;                /* <OS>_RELEASE_PRODUCT, FLIPSIDE_OS: payloads must be for it */
     bool allow_downgrade;         /* ALLOW_DOWNGRADE=yes|no */
@@ -63,7 +64,7 @@ typedef struct {
 
 /* The configuration that the three files' texts (borrowed) make. Every line is checked, also those
  * that another file overrides. Keys of locksmith (REBOOT_STRATEGY, REBOOT_WINDOW_*, LOCKSMITHD_*)
- * and PCR_POLICY_SERVER are known and left alone; the release file may hold any key. A text with a
+ * are known and left alone; the release file may hold any key. A text with a
  * NUL is none: it is an error as a whole. Pure. Errors: -EINVAL with `error`, -ENOMEM. */
 int config_parse(
         const ConfigText texts[static CONFIG_N_LAYERS], Config **ret_config, ErrorText *error);

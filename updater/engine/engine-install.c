@@ -333,6 +333,8 @@ void engine_start_install(Engine *engine, const OmahaResponse *offer)
         return;
     }
     options.kernel_dir = kernel_dir;
+    options.policy_dir = config->policy_server ? engine->state_dir : NULL;
+    options.policy_url = config->policy_server;
     set_source(&options, engine, offer, &source_url);
     set_credentials(&options, engine);
     if (engine->phase != ENGINE_STARTING)

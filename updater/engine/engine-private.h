@@ -48,6 +48,7 @@ struct Engine {
     char *key_dir;
     int root_fd;
     int state_fd;
+    char *state_dir; /* its path */
     int lock_fd;
 
     HttpClient *http;

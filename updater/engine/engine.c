@@ -36,9 +36,12 @@ static int open_state_folder(Engine *engine, const char *path, ErrorText *error)
     int r = make_folder(path);
     if (r >= 0)
         engine->state_fd = open(path, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
-    if (r < 0 || engine->state_fd < 0)
-        return error_say(error, r < 0 ? r : -errno, "the state folder %s cannot be used: %s", path,
-                strerror(r < 0 ? -r : errno));
+    if (engine->state_fd >= 0)
+        engine->state_dir = realpath(path, NULL);
+    if (r >= 0 && !engine->state_dir)
+        r = -errno;
+    if (r < 0)
+        return error_say(error, r, "the state folder %s cannot be used: %s", path, strerror(-r));
     engine->lock_fd =
             openat(engine->state_fd, LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (engine->lock_fd < 0)
@@ -158,6 +161,7 @@ void engine_free(Engine *engine)
     safe_close(engine->state_fd);
     safe_close(engine->root_fd);
     free(engine->root);
+    free(engine->state_dir);
     free(engine->disk_option);
     free(engine->slot_option);
     free(engine->key_dir);

@@ -173,6 +173,11 @@ int file_target_check(FileTarget *target, const Sha256 *hash, const atomic_bool 
     return sha256_equal(&found, hash) ? 0 : -EBADMSG;
 }
 
+int file_target_read(FileTarget *target, void *ret_data, size_t n_bytes)
+{
+    return fd_pread_full(target->fd, ret_data, n_bytes, 0);
+}
+
 static int sync_folder(const char *folder)
 {
     _cleanup_close_ int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -41,6 +41,9 @@ int file_target_sync(FileTarget *target);
  * errno. */
 int file_target_check(FileTarget *target, const Sha256 *hash, const atomic_bool *is_cancelled);
 
+/* Reads the new file's first n_bytes, of which there must be as many. Errors: errno. */
+int file_target_read(FileTarget *target, void *ret_data, size_t n_bytes);
+
 /* Puts the new file in the old one's place, on the disk. Errors: errno, with error. */
 int file_target_commit(FileTarget *target, ErrorText *error);
 

@@ -143,6 +143,31 @@ UpdateError install_files_check(
     return code;
 }
 
+int install_files_read(InstallFiles *files, PartitionKind kind, size_t n_max_bytes,
+        uint8_t **ret_data, size_t *ret_n_bytes)
+{
+    size_t i = 0;
+    while (i < files->manifest->n_partitions &&
+            !(files->targets[i] && files->manifest->partitions[i].kind == kind))
+        i++;
+    *ret_data = NULL;
+    *ret_n_bytes = 0;
+    if (i == files->manifest->n_partitions)
+        return 0;
+    uint64_t n_bytes = files->manifest->partitions[i].size_bytes;
+    if (n_bytes > n_max_bytes)
+        return -EFBIG;
+    _cleanup_free_ uint8_t *data = malloc((size_t)n_bytes + 1);
+    if (!data)
+        return -ENOMEM;
+    int r = file_target_read(files->targets[i], data, (size_t)n_bytes);
+    if (r < 0)
+        return r;
+    *ret_data = TAKE_PTR(data);
+    *ret_n_bytes = (size_t)n_bytes;
+    return 0;
+}
+
 int install_files_commit(InstallFiles *files, ErrorText *error)
 {
     int r = 0;

@@ -47,6 +47,11 @@ int install_files_sync(InstallFiles *files);
 UpdateError install_files_check(
         InstallFiles *files, const atomic_bool *is_cancelled, ErrorText *error);
 
+/* The whole content of the file of a kind; *ret_data is new, NULL where there is none.
+ * Errors: -EFBIG over n_max_bytes, -ENOMEM, errno of reading. */
+int install_files_read(InstallFiles *files, PartitionKind kind, size_t n_max_bytes,
+        uint8_t **ret_data, size_t *ret_n_bytes);
+
 /* Puts all in their places. Errors: of file_target_commit(). */
 int install_files_commit(InstallFiles *files, ErrorText *error);
 

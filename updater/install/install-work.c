@@ -22,6 +22,7 @@
 
 #include "common/fd-io.h"
 #include "updater/install/checkpoint-keeper.h"
+#include "updater/install/policy-post.h"
 #include "updater/install/slot-commit.h"
 #include "updater/install/slot-end.h"
 #include "updater/install/slot-proof.h"
@@ -40,6 +41,7 @@ void install_work_done(InstallWork *work)
     safe_close(work->file_fd);
     free(work->raw);
     install_files_free(work->files);
+    free(work->policy);
     payload_metadata_done(&work->metadata);
     free(work->is_done);
     payload_digest_free(work->digest);
@@ -410,6 +412,18 @@ static UpdateError check_digests(InstallWork *work, ErrorText *error)
     return UPDATE_OK;
 }
 
+static UpdateError read_policy(InstallWork *work, ErrorText *error)
+{
+    if (!work->options->policy_url)
+        return UPDATE_OK;
+    int r = install_files_read(work->files, PARTITION_PCR_POLICY, POLICY_POST_MAX_BYTES,
+            &work->policy, &work->n_policy_bytes);
+    if (r < 0)
+        return error_say(error, UPDATE_ERROR_POLICY_POST, "the PCR policy cannot be sent: %s",
+                r == -EFBIG ? "it is larger than 1 MiB" : strerror(-r));
+    return UPDATE_OK;
+}
+
 UpdateError install_work_prove(InstallWork *work, ErrorText *error)
 {
     work->checkpoint.next_operation = work->metadata.manifest->n_operations;
@@ -430,7 +444,9 @@ UpdateError install_work_prove(InstallWork *work, ErrorText *error)
                 &work->n_bytes_proven, work->is_cancelled, error);
     if (code == UPDATE_OK)
         code = slot_end_check(work->target, work->metadata.manifest, partition, error);
-    return code == UPDATE_OK ? install_files_check(work->files, work->is_cancelled, error) : code;
+    if (code == UPDATE_OK)
+        code = install_files_check(work->files, work->is_cancelled, error);
+    return code == UPDATE_OK ? read_policy(work, error) : code;
 }
 
 UpdateError install_work_commit(InstallWork *work, ErrorText *error)

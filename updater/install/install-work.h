@@ -36,6 +36,8 @@ typedef struct {
     bool *is_done;         /* of each operation */
 
     InstallFiles *files; /* beside the slot */
+    uint8_t *policy;     /* of PCRs, for the server that waits for it; NULL: none. When proven */
+    size_t n_policy_bytes;
 
     PayloadDigest *digest; /* NULL: the payload is not read from its first byte to its last */
     uint8_t *signature;    /* the payload signature; n_signatures_bytes of the manifest */

@@ -3,7 +3,7 @@
 /* The install as a state machine. What blocks are the steps of install-work.h, one at a time in a
  * worker thread; what goes on beside each other, in APPLYING, is transfer.h's.
  *
- *     LOADING -> FETCHING -> CHECKING -> PREPARING -> APPLYING -> PROVING -> COMMITTING -> DONE
+ *     LOADING -> FETCHING -> CHECKING -> PREPARING -> APPLYING -> PROVING -> TELLING -> COMMITTING
  *        |                      ^  |
  *        +-- local file, kept --+  +-- kept metadata did not pass: -> FETCHING
  *
@@ -22,6 +22,7 @@
 #include "updater/install/install-fault.h"
 #include "updater/install/install-options.h"
 #include "updater/install/install-work.h"
+#include "updater/install/policy-post.h"
 #include "updater/install/transfer.h"
 #include "updater/install/worker-pool.h"
 
@@ -34,6 +35,7 @@ typedef enum {
     STATE_PREPARING,
     STATE_APPLYING,
     STATE_PROVING,
+    STATE_TELLING, /* the PCR policy server of what it will measure */
     STATE_COMMITTING,
     STATE_ENDING, /* waits for the threads */
     STATE_DONE,   /* on_done was called */
@@ -46,6 +48,7 @@ static const InstallPhase state_phases[] = {
         [STATE_PREPARING] = INSTALL_PREPARING,
         [STATE_APPLYING] = INSTALL_DOWNLOADING,
         [STATE_PROVING] = INSTALL_VERIFYING,
+        [STATE_TELLING] = INSTALL_VERIFYING,
         [STATE_COMMITTING] = INSTALL_COMMITTING,
 };
 
@@ -78,6 +81,7 @@ struct Install {
 
     Download *download;
     Transfer *transfer;
+    PolicyPost *policy_post;
 
     UpdateError code; /* of the first failure */
     ErrorText error;
@@ -111,6 +115,7 @@ static void measure(const Install *install, InstallProgress *progress)
         progress->n_bytes_done = atomic_load(&install->work.n_bytes_proven);
         progress->n_bytes_total = install->work.content.size_bytes;
         return;
+    case STATE_TELLING:
     case STATE_COMMITTING:
         progress->n_bytes_done = progress->n_bytes_total = install->work.content.size_bytes;
         return;
@@ -291,6 +296,30 @@ static void commit(Install *install)
     start_step(install, STATE_COMMITTING, install_work_commit);
 }
 
+static void on_told(const char *error, void *userdata)
+{
+    Install *install = userdata;
+    policy_post_free(TAKE_PTR(install->policy_post));
+    if (error)
+        fail(install, UPDATE_ERROR_POLICY_POST, error);
+    else
+        commit(install);
+}
+
+static void tell_policy(Install *install)
+{
+    const InstallWork *work = &install->work;
+    if (!work->policy) {
+        commit(install);
+        return;
+    }
+    set_state(install, STATE_TELLING);
+    if (policy_post_new(install->event, install->http, install->options->policy_url, work->policy,
+                work->n_policy_bytes, install->options->retry_delay_usec, on_told, install,
+                &install->policy_post) < 0)
+        fail(install, UPDATE_ERROR_GENERIC, "not enough memory to send the PCR policy");
+}
+
 static void keep_checkpoint(Install *install, uint64_t now_usec)
 {
     transfer_tick(install->transfer, now_usec);
@@ -369,7 +398,9 @@ static int on_step(sd_event_source *source, void *userdata)
         step_applying(install);
         break;
     case STATE_PROVING:
-        commit(install);
+        tell_policy(install);
+        break;
+    case STATE_TELLING:
         break;
     case STATE_COMMITTING:
         set_state(install, STATE_ENDING);
@@ -438,6 +469,7 @@ void install_free(Install *install)
     worker_pool_free(install->pool);
     download_free(install->download);
     transfer_free(install->transfer);
+    policy_post_free(install->policy_post);
     sd_event_source_disable_unref(install->step_source);
     sd_event_source_disable_unref(install->tick_source);
     install_work_done(&install->work);

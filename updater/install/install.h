@@ -95,6 +95,7 @@ typedef struct {
     const char *metadata_signature_base64; /* as Omaha said (MetadataSignatureRsa); NULL: none */
     const char *kernel_dir;                /* InstallFilePlaces of a payload of format 1; may be */
     const char *policy_dir;                /* NULL */
+    const char *policy_url;                /* of the PCR policy server; NULL: none is told */
     const char *key_dir;
     const char *product;
     const char *running_version;
