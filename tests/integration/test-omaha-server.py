@@ -545,6 +545,17 @@ class Verbs(unittest.TestCase):
             self.payload.write_bytes(payload)
             self.refused(1, "add", self.folder / "d", self.payload, "beta")
 
+    def test_a_payload_of_format_1_names_none(self):
+        image = self.folder / "image"
+        image.write_bytes(bytes(4096))
+        subprocess.run([program("update-payload"), "create", "--format", "1", "--signature-size",
+                        "256", "-o", self.payload, f"USR={image}"], check=True,
+                       stdout=subprocess.DEVNULL)
+        line = self.refused(1, "add", self.folder / "d", self.payload, "beta")
+        self.assertIn("say it with --version", line)
+        done = run("add", self.folder / "d", self.payload, "beta", "--version", "4.5.6")
+        self.assertEqual(done.returncode, 0, done.stderr)
+
     def test_what_cannot_be(self):
         releases = self.folder / "d"
         # Without --version the payload's manifest has to say it.

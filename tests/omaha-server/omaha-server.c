@@ -63,7 +63,8 @@ static const struct option serve_options[] = {
 
 static const char option_help[] =
         "\nOptions of add:\n"
-        "  --version V            instead of the version in the payload's manifest\n"
+        "  --version V            instead of the version in the payload's manifest; one of format 1\n"
+        "                         has none\n"
         "Options of list:\n"
         "  --json\n"
         "Options of serve:\n"

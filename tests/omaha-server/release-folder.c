@@ -142,6 +142,9 @@ int release_folder_add(int folder_fd, const char *payload_path, const char *vers
         r = payload_read_version(payload_fd, &own_version, error);
         if (r < 0)
             return r;
+        if (own_version[0] == '\0')
+            return error_say(error, -EINVAL,
+                    "the payload is of format 1 and names no version: say it with --version");
         version = own_version;
     }
     r = check_name("version", version, error);
