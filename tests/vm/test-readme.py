@@ -13,18 +13,11 @@ from distribution import find_tool
 from lab import BUILD_ROOT, OS_NAME, SOURCE_ROOT, Lab, main, program, run, tail, wait_for
 from omaha import OmahaServer
 from qemu import BOOT_SECONDS
+from readme import commands
 from server import free_port
 
-PAGE = "## How a machine is made"
+PAGE = "How a machine is made"
 PROGRAMS = ("update-payload", "slotctl", "omaha-server")
-
-
-def commands():
-    """The shell's part of the page, block by block."""
-    text = (SOURCE_ROOT / "README.md").read_text()
-    page = text[text.index(PAGE):]
-    page = page[:page.index("\n## ", 1)]
-    return re.findall(r"^```sh\n(.*?)^```$", page, re.M | re.S)
 
 
 class Readme(unittest.TestCase):
@@ -70,7 +63,7 @@ class Readme(unittest.TestCase):
 
     @unittest.skipUnless(OS_NAME == "coreos", "the page is about the default build")
     def test_the_page(self):
-        *blocks, machine = commands()
+        *blocks, machine = commands(PAGE)
         server = self.run_blocks(blocks)
         console = self.lab.folder / "console"
         args, more = self.type_in("exec " + machine)
