@@ -20,6 +20,13 @@ static int on_get_status(sd_bus_message *call, void *userdata, sd_bus_error *err
     return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
 }
 
+static int on_attempt_update(sd_bus_message *call, void *userdata, sd_bus_error *error _unused_)
+{
+    FakeHost *host = userdata;
+    fake_report(host, "attempt-update", call, host->update_status);
+    return sd_bus_reply_method_return(call, "");
+}
+
 static int on_reset_status(sd_bus_message *call, void *userdata, sd_bus_error *error _unused_)
 {
     FakeHost *host = userdata;
@@ -31,6 +38,7 @@ static int on_reset_status(sd_bus_message *call, void *userdata, sd_bus_error *e
 static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_METHOD("GetStatus", "", "xdssx", on_get_status, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("AttemptUpdate", "", "", on_attempt_update, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("ResetStatus", "", "", on_reset_status, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_SIGNAL("StatusUpdate", "xdssx", 0),
         SD_BUS_VTABLE_END,

@@ -21,7 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 
 import lab as lab_module  # noqa: E402
-from lab import BUILD_ROOT, OS_NAME, SOURCE_ROOT, run, tail, wait_for  # noqa: E402
+from lab import BUILD_ROOT, OPERATOR, OS_NAME, SOURCE_ROOT, run, tail, wait_for  # noqa: E402
 from machine import SLOTS, make_disk, partition, slots_of, write_at  # noqa: E402
 from machine import PARTITIONS, table_bytes, table_problems  # noqa: E402
 
@@ -54,16 +54,22 @@ class Userland:
             folder = self.root / f"etc/systemd/system/{unit}.d"
             folder.mkdir(parents=True)
             (folder / "container.conf").write_text(f"[Unit]\n{conditions}")
-        for folder in ("var/log/journal", f"etc/{OS_NAME}", f"home/{USER}"):
+        for folder in ("var/log/journal", f"etc/{OS_NAME}"):
             (self.root / folder).mkdir(parents=True, exist_ok=True)
-        with open(self.root / "etc/passwd", "a") as file:
-            file.write(f"{USER}:x:1000:1000::/home/{USER}:/bin/bash\n")
-        with open(self.root / "etc/group", "a") as file:
-            file.write(f"{USER}:x:1000:\n")
-        with open(self.root / "etc/shadow", "a") as file:
-            file.write(f"{USER}:*:19000:0:99999:7:::\n")
-        os.chown(self.root / f"home/{USER}", 1000, 1000)
+        self.add_user(USER, 1000)
+        if OPERATOR:
+            self.add_user(OPERATOR, 1001)
         run(["systemctl", f"--root={self.root}", "preset", *UNITS])
+
+    def add_user(self, name, number):
+        for file, line in {"passwd": f"{name}:x:{number}:{number}::/home/{name}:/bin/bash\n",
+                           "group": f"{name}:x:{number}:\n",
+                           "shadow": f"{name}:*:19000:0:99999:7:::\n"}.items():
+            with open(self.root / "etc" / file, "a") as entries:
+                entries.write(line)
+        home = self.root / "home" / name
+        home.mkdir(parents=True)
+        os.chown(home, number, number)
 
     def why_not(self):
         """Why systemd-nspawn runs nothing here, as it says; "" where it does."""

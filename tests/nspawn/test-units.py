@@ -4,10 +4,11 @@
 import os
 import re
 import signal
+import unittest
 from pathlib import Path
 
 import container
-from container import OS_NAME, USER
+from container import OPERATOR, OS_NAME, USER
 from nspawn_test import NspawnTest
 
 UPDATE = ("com.coreos.update1", "/com/coreos/update1")
@@ -116,6 +117,24 @@ class Units(NspawnTest):
         conf = self.one.root / f"etc/{OS_NAME}/update.conf"
         self.assertNotIn("beta", conf.read_text())
         self.assertNotEqual(self.as_user("slotctl", "mark-bad", "USR-B").returncode, 0)
+
+    @unittest.skipUnless(OPERATOR, "this build has no operator")
+    def test_the_operator_may_ask_for_updates(self):
+        def as_operator(*args):
+            return self.one.run(*args, user=OPERATOR, check=False)
+        for method in ("AttemptUpdate", "ResetStatus", "GetStatus"):
+            done = as_operator("busctl", "call", *UPDATE, MANAGER, method)
+            self.assertEqual(done.returncode, 0, done.stderr)
+        for method in ("Update", "Rollback", "Cancel", "Reload"):
+            done = as_operator("busctl", "call", *UPDATE, FLIPSIDE, method)
+            self.assertNotEqual(done.returncode, 0, method)
+            self.assertRegex(done.stderr, DENIED)
+        self.assertIn("CURRENT_OP=UPDATE_STATUS_IDLE",
+                      as_operator("update_engine_client", "-status").stdout)
+        self.assertEqual(as_operator("update_engine_client", "-reset_status").returncode, 0)
+        done = as_operator("update_engine_client", "-update")
+        self.assertIn("no update server is configured", done.stderr)
+        self.assertNotEqual(as_operator("slotctl", "mark-bad", "USR-B").returncode, 0)
 
     def test_anybody_may_ask_locksmithd(self):
         self.assertIn('"off"', self.as_user("busctl", "get-property", *LOCKSMITH,

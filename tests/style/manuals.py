@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-OPTION = re.compile(r"(?<![\w-])(--[a-z][a-z-]+|-[a-zA-Z])(?![\w-])")
+OPTION = re.compile(r"(?<![\w-])(--[a-z][a-z-]+|-[a-z][a-z_]+|-[a-zA-Z])(?![\w-])")
 
 
 def plain(page):
