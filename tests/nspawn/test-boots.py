@@ -70,6 +70,10 @@ class Reboots(NspawnTest):
         host.until("the inhibitor", lambda: "backup" in host.run("systemd-inhibit", "--list").stdout)
         self.install(host)
         host.wait_locksmith("waiting-for-inhibitor", "backup blocks the shutdown: it runs")
+        # What other programs look for, which the engine's sandbox must let it write.
+        host.run("stat", "/run/reboot-required", "/run/update_engine_autoupdate_completed")
+        self.assertEqual(host.run("cat", "/var/lib/update_engine/prefs/previous-version").stdout,
+                         "1.0.0")
         host.run("systemctl", "stop", "backup.service")
         self.assert_down_for_reboot(host)
 

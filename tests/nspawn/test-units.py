@@ -84,7 +84,7 @@ class Units(NspawnTest):
     def test_the_engine_is_confined(self):
         cap_dac_read_search = 1 << 2
         self.assert_confined("update-engine.service", cap_dac_read_search,
-                             ("/usr", "/etc", "/var", "/var/lib/locksmith"))
+                             ("/usr", "/etc", "/var", "/var/lib/locksmith", "/run/systemd"))
 
     def test_locksmithd_is_confined(self):
         names = ("CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "KILL", "SETGID", "SETUID",

@@ -244,8 +244,10 @@ void engine_settle_boot(Engine *engine)
         outcome = boot_outcome_of(state, &facts);
     }
     bool is_changed = settle(engine, outcome, &pending, &facts);
-    bool is_saved = (!is_changed && !is_new) || engine_save(engine, NULL) == 0;
-    if (!is_saved)
+    /* Those below /run have gone with the reboot. */
+    if (!is_changed && !is_new)
+        engine_write_marks(engine);
+    else if (engine_save(engine, NULL) < 0)
         return;
     /* Last: until the verdict is on the disk, the table is what it rests on. A slot that fell back
      * with tries left would surprise at the next reboot; a flip that was cut may have left one copy

@@ -337,6 +337,7 @@ void engine_start_install(Engine *engine, const OmahaResponse *offer)
     options.policy_url = config->policy_server;
     set_source(&options, engine, offer, &source_url);
     set_credentials(&options, engine);
+    engine_keep_answer(engine);
     if (engine->phase != ENGINE_STARTING)
         engine_set_phase(engine, ENGINE_STARTING);
     int r = install_new(engine->event, engine->http, &options, &handlers, engine, &engine->install);

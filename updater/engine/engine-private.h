@@ -61,6 +61,7 @@ struct Engine {
     EngineState *state;
     EventOutbox *outbox;
     bool has_save_error; /* said already */
+    bool has_mark_error; /* said already */
 
     char disk_path[4096]; /* "" when not known, disk_error says why */
     char running_label[SLOT_LABEL_BYTES];
@@ -132,8 +133,16 @@ void engine_set_phase(Engine *engine, EnginePhase phase);
  * from this boot and from the version that runs. */
 void engine_set_pending(Engine *engine, const char *version, bool is_rollback);
 
-/* Writes the state; a failure is logged once until it works again. Errors: errno, with error. */
+/* Writes the state, and what it means to other programs; a failure is logged once until it works
+ * again. Errors: errno of the state, with error. */
 int engine_save(Engine *engine, ErrorText *error);
+
+/* Writes what the state means to other programs; a failure is logged once. */
+void engine_write_marks(Engine *engine);
+
+/* Keeps the offer's text for other programs, or removes the last one where no server has offered
+ * what is installed; a failure is logged once. */
+void engine_keep_answer(Engine *engine);
 
 /* Adds to the history; a failure is logged. */
 void engine_remember(Engine *engine, const char *what, const char *result, const char *version,

@@ -6,6 +6,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/printable.h"
+#include "updater/engine/foreign-marks.h"
 #include "updater/engine/history.h"
 
 /* One task at a time: engine_begin() says what is under way, the operations of the task report
@@ -39,6 +40,33 @@ void engine_set_pending(Engine *engine, const char *version, bool is_rollback)
     engine->state->has_pending = true;
 }
 
+static void warn_of_marks(Engine *engine, int r, const ErrorText *line)
+{
+    if (r < 0 && !engine->has_mark_error)
+        log_warning("%s", line->line);
+    engine->has_mark_error = r < 0;
+}
+
+void engine_write_marks(Engine *engine)
+{
+    const EngineState *state = engine->state;
+    /* The previous version is there before the flip: whoever boots next tells of the update. */
+    ForeignMarks marks = {
+            .is_waiting = engine_state_waits(state) && state->pending.is_flipped,
+            .previous_version = state->has_pending ? state->pending.previous_version : "",
+    };
+    ErrorText line = {};
+    warn_of_marks(engine, foreign_marks_write(engine->root_fd, &marks, &line), &line);
+}
+
+void engine_keep_answer(Engine *engine)
+{
+    size_t n_bytes = 0;
+    const char *xml = engine->offer ? omaha_exchange_body(engine->exchange, &n_bytes) : NULL;
+    ErrorText line = {};
+    warn_of_marks(engine, foreign_marks_keep_answer(engine->root_fd, xml, n_bytes, &line), &line);
+}
+
 int engine_save(Engine *engine, ErrorText *error)
 {
     ErrorText line = {};
@@ -46,6 +74,8 @@ int engine_save(Engine *engine, ErrorText *error)
     if (r < 0 && !engine->has_save_error)
         log_error("%s", line.line);
     engine->has_save_error = r < 0;
+    if (r >= 0)
+        engine_write_marks(engine);
     return r < 0 ? error_say(error, r, "%s", line.line) : 0;
 }
 

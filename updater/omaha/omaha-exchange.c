@@ -170,6 +170,12 @@ int omaha_exchange_new(HttpClient *client, const char *url, const char *xml, con
     return 0;
 }
 
+const char *omaha_exchange_body(const OmahaExchange *exchange, size_t *ret_n_bytes)
+{
+    *ret_n_bytes = exchange->n_body_bytes;
+    return exchange->body;
+}
+
 void omaha_exchange_free(OmahaExchange *exchange)
 {
     if (!exchange)

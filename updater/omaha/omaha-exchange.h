@@ -29,6 +29,10 @@ int omaha_exchange_new(HttpClient *client, const char *url, const char *xml, con
         void (*on_done)(OmahaExchange *exchange, const OmahaOutcome *outcome, void *userdata),
         void *userdata, OmahaExchange **ret_exchange);
 
+/* The answer's body as it came, not NUL-terminated, inside the exchange; NULL when nothing was
+ * kept of it. From on_done on. */
+const char *omaha_exchange_body(const OmahaExchange *exchange, size_t *ret_n_bytes);
+
 /* Cancels; on_done is then not called. */
 void omaha_exchange_free(OmahaExchange *exchange);
 DEFINE_CLEANUP(OmahaExchange *, omaha_exchange_free);
