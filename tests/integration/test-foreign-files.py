@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The files that other programs read, and those that update_engine has left behind."""
+import json
 import os
 import stat
 
-from lab import main, wait_for
+import hostile_server
+from lab import main, run, wait_for
 from machine_test import MachineTest, create_payload
+
+NOTHING_NEW = 3
 
 
 class ForeignTest(MachineTest):
@@ -116,6 +120,141 @@ class FilesForOthers(ForeignTest):
         said = [line for line in machine.log.read_text().splitlines() if "other programs" in line]
         self.assertEqual(len(said), 1, said)
         os.remove(machine.root / "run")
+
+
+class TakenOver(ForeignTest):
+    """The first start on a machine that update_engine has updated so far."""
+
+    def after(self, aleph="0.9.0", previous="", waiting=False, answer=None, **more):
+        machine = self.machine(**more)
+        server = self.server()
+        machine.configure(SERVER=server.omaha_url)
+        self.file(machine, "x").parent.mkdir(parents=True)
+        for name, text in {"aleph-version": aleph, "previous-version": previous,
+                           "full-response": answer}.items():
+            if text is not None:
+                self.file(machine, name).write_bytes(
+                    text if isinstance(text, bytes) else text.encode())
+        if waiting:
+            (machine.root / "run").mkdir()
+            (machine.root / "run/update_engine_autoupdate_completed").touch()
+        return machine, server
+
+    def offer_text(self, version="2.0.0"):
+        return hostile_server.offer("http://127.0.0.1/", self.payload, version=version)
+
+    def events(self, server, n):
+        """The first n events that the server heard of: (type, result, code, previous version)."""
+        found = wait_for("the events", lambda: server.events()[:n] if len(server.events()) >= n
+                         else None)
+        return [(kind, result, more.get("errorcode", ""), more.get("previousversion", ""))
+                for kind, result, more in found]
+
+    def check(self, machine):
+        self.assertIn(machine.flipside("check", check=False).returncode, (0, NOTHING_NEW))
+
+    def aleph(self, machine):
+        return json.loads((machine.state / "state.json").read_text())["aleph_version"]
+
+    def test_the_first_version_stays_the_first(self):
+        machine, server = self.after(aleph="0.9.0\n")
+        machine.start_engine()
+        self.assertEqual(self.aleph(machine), "0.9.0")
+        self.check(machine)
+        self.assertIn(b'alephversion="0.9.0"', server.requests[-1])
+        self.assertNotIn("left out", machine.log.read_text())
+
+    def test_the_update_that_brought_this_daemon_is_reported(self):
+        machine, server = self.after(previous="0.9.5")
+        machine.start_engine()
+        self.assertEqual(self.events(server, 1), [("3", "2", "", "0.9.5")])
+        # Once.
+        self.assertEqual(self.file(machine, "previous-version").read_text(), "")
+        machine.stop_engine()
+        machine.start_engine()
+        self.check(machine)
+        self.assertEqual(self.events(server, 2)[1], ("3", "2", "", ""))
+        self.assertIn("0.9.5", machine.log.read_text())
+
+    def test_it_is_reported_when_the_server_is_back(self):
+        machine, server = self.after(previous="0.9.5")
+        machine.configure(SERVER="http://127.0.0.1:9/v1/update/")
+        machine.start_engine()
+        machine.kill_engine()
+        machine.configure(SERVER=server.omaha_url)
+        machine.start_engine()
+        self.assertEqual(self.events(server, 1), [("3", "2", "", "0.9.5")])
+
+    def test_one_that_did_not_boot_is_reported_and_not_tried_again(self):
+        machine, server = self.after(previous="1.0.0", answer=self.offer_text())
+        server.offer(self.payload)
+        machine.start_engine()
+        self.assertEqual(self.events(server, 1), [("3", "0", "44", "")])
+        self.assertIn("2.0.0", machine.property("LastError"))
+        machine.configure(SERVER=server.omaha_url, FIRST_CHECK=0)
+        machine.stop_engine()
+        machine.start_engine()
+        wait_for("the offer to be declined",
+                 lambda: "did not boot here" in machine.log.read_text(),
+                 logs=[machine.log])
+        self.assertFalse(machine.slots()["USR-B"].is_bootable)
+
+    def test_one_that_waits_for_its_reboot_goes_on_waiting(self):
+        machine, server = self.after(previous="1.0.0", waiting=True, answer=self.offer_text("1.5"))
+        run(["sgdisk", "--attributes=3:set:49", "--attributes=3:set:52", machine.disk])
+        machine.start_engine()
+        self.assertEqual(machine.phase(), "need-reboot")
+        self.assert_due(machine)
+        self.check(machine)
+        self.assertEqual(self.events(server, 1), [("3", "2", "", "")])
+        # A newer one takes its place.
+        server.offer(self.payload)
+        machine.flipside("update")
+        self.assert_installed(machine)
+
+    def test_a_mark_that_the_table_does_not_bear_out_is_removed(self):
+        machine, _ = self.after(previous="1.0.0", waiting=True)
+        machine.start_engine()
+        self.assertEqual(machine.phase(), "idle")
+        self.assert_not_due(machine)
+
+    def test_one_that_was_reset_by_hand_is_no_failure(self):
+        machine, server = self.after(previous="1.0.0", answer=self.offer_text())
+        run(["sgdisk", "--attributes=3:set:49", "--attributes=3:set:52", machine.disk])
+        machine.start_engine()
+        self.check(machine)
+        self.assertEqual(self.events(server, 1), [("3", "2", "", "")])
+
+    def test_what_is_damaged_is_left_out_in_one_line(self):
+        machine, server = self.after(aleph="", previous=bytes(40), answer=b"no XML")
+        machine.start_engine()
+        said = [line for line in machine.log.read_text().splitlines() if "left out" in line]
+        self.assertEqual(len(said), 1, said)
+        for name in ("aleph-version", "previous-version", "full-response"):
+            self.assertIn(name, said[0])
+        self.assertEqual(self.aleph(machine), "1.0.0")
+        self.check(machine)
+        self.assertEqual(self.events(server, 1), [("3", "2", "", "")])
+
+    def test_a_state_of_our_own_goes_before(self):
+        machine, server = self.after(aleph=None)
+        machine.start_engine()
+        machine.stop_engine()
+        self.file(machine, "previous-version").write_text("0.9.5")
+        self.file(machine, "aleph-version").write_text("0.9.0")
+        machine.start_engine()
+        self.check(machine)
+        self.assertEqual(self.events(server, 1), [("3", "2", "", "")])
+        self.assertEqual(self.aleph(machine), "1.0.0")
+
+    def test_with_a_configuration_that_comes_later(self):
+        machine, server = self.after(previous="0.9.5")
+        machine.update_conf.write_text("SERVER=nonsense\n")
+        machine.start_engine()
+        self.assertEqual(self.file(machine, "previous-version").read_text(), "0.9.5")
+        machine.configure(SERVER=server.omaha_url)
+        self.check(machine)
+        self.assertIn(("3", "2", "", "0.9.5"), self.events(server, 1))
 
 
 if __name__ == "__main__":

@@ -232,8 +232,9 @@ static bool settle(
 void engine_settle_boot(Engine *engine)
 {
     EngineState *state = engine->state;
-    bool is_new = state->aleph_version[0] == '\0' && engine->config;
-    if (is_new)
+    bool is_new = engine_take_over(engine);
+    bool is_first = state->aleph_version[0] == '\0' && engine->config;
+    if (is_first)
         snprintf(state->aleph_version, sizeof(state->aleph_version), "%s", engine->config->version);
     PendingSlot pending = state->pending;
     unsigned priority = 0;
@@ -245,7 +246,7 @@ void engine_settle_boot(Engine *engine)
     }
     bool is_changed = settle(engine, outcome, &pending, &facts);
     /* Those below /run have gone with the reboot. */
-    if (!is_changed && !is_new)
+    if (!is_changed && !is_new && !is_first)
         engine_write_marks(engine);
     else if (engine_save(engine, NULL) < 0)
         return;
@@ -264,7 +265,7 @@ void engine_settle_boot_again(Engine *engine)
         engine->disk_error.line[0] = '\0';
         engine_find_slots(engine);
     }
-    if (engine->is_boot_unknown || engine->state->pending.is_booted)
+    if (engine->is_boot_unknown || engine->state->pending.is_booted || engine->is_state_new)
         engine_settle_boot(engine);
 }
 

@@ -10,6 +10,7 @@
  *   engine-table.c                        the partition table's health
  *   engine-install.c                      from an offer to a flipped slot
  *   engine-boot.c                         which slot runs, what became of the last boot
+ *   engine-takeover.c                     what update_engine has left behind
  *   engine-report.c                       events to the server
  *   engine-config.c, engine-task.c        update.conf; begin and end, what is kept on the disk
  *   engine-status.c                       what can be shown */
@@ -60,6 +61,7 @@ struct Engine {
     SystemIdentity identity;
     EngineState *state;
     EventOutbox *outbox;
+    bool is_state_new;   /* there was no state, and what update_engine has left is not read yet */
     bool has_save_error; /* said already */
     bool has_mark_error; /* said already */
 
@@ -187,6 +189,12 @@ void engine_settle_target(Engine *engine, bool is_install);
 
 /* False when the slot that runs is not marked good yet; then the other one must not be touched. */
 bool engine_runs_what_is_good(const Engine *engine);
+
+/* engine-takeover.c */
+
+/* Where there was no state, takes over what update_engine has left, once and as soon as there is a
+ * configuration; events are on the disk when this returns. True: the state is to be written. */
+bool engine_take_over(Engine *engine);
 
 /* engine-install.c */
 

@@ -50,6 +50,9 @@ static void warn_of_marks(Engine *engine, int r, const ErrorText *line)
 void engine_write_marks(Engine *engine)
 {
     const EngineState *state = engine->state;
+    /* They are update_engine's so far. */
+    if (engine->is_state_new)
+        return;
     /* The previous version is there before the flip: whoever boots next tells of the update. */
     ForeignMarks marks = {
             .is_waiting = engine_state_waits(state) && state->pending.is_flipped,

@@ -60,6 +60,7 @@ static int load_state(Engine *engine, ErrorText *error)
     int r = engine_state_load(engine->state_fd, now_sec, true, &engine->state, &origin, &note);
     if (r < 0)
         return error_say(error, r, "%s", note.line);
+    engine->is_state_new = origin != ENGINE_STATE_LOADED;
     switch (origin) {
     case ENGINE_STATE_LOADED:
     case ENGINE_STATE_NEW:
