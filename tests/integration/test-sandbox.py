@@ -48,6 +48,9 @@ class Sandbox(MachineTest):
         timer = self.lab.folder / "slot-deadline.timer"
         shutil.copy(folder / "slot-deadline.timer", timer)
         self.understands(self.unit("slot-deadline", "slotctl"), timer)
+        timer = self.lab.folder / "update-engine-stub.timer"
+        shutil.copy(folder / "update-engine-stub.timer", timer)
+        self.understands(self.unit("update-engine-stub", "update_engine_stub"), timer)
         # A check that looks at all that multi-user.target starts, and the unit that waits for it.
         self.understands(folder / "examples/health-check.service",
                          self.unit("slot-mark-good", "slotctl"))
@@ -64,6 +67,7 @@ class Sandbox(MachineTest):
     @unittest.skipUnless(shutil.which("systemd-analyze"), "no systemd-analyze")
     def test_the_unit_leaves_little(self):
         for unit, most in ((self.unit(), EXPOSURE_MAX),
+                           (self.unit("update-engine-stub", "update_engine_stub"), EXPOSURE_MAX),
                            (self.unit("locksmithd", "locksmithd"), LOCKSMITHD_EXPOSURE_MAX)):
             done = run(["systemd-analyze", "security", "--offline=true", "--no-pager",
                         f"--threshold={most}", unit], check=False)

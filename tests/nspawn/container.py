@@ -25,8 +25,8 @@ from lab import BUILD_ROOT, OPERATOR, OS_NAME, SOURCE_ROOT, run, tail, wait_for 
 from machine import SLOTS, make_disk, partition, slots_of, write_at  # noqa: E402
 from machine import PARTITIONS, table_bytes, table_problems  # noqa: E402
 
-UNITS = ("update-engine.service", "slot-mark-good.service", "slot-deadline.timer",
-         "locksmithd.service", "flipside-usr.service", "flipside-softdog.service")
+UNITS = ("update-engine.service", "update-engine-stub.timer", "slot-mark-good.service",
+         "slot-deadline.timer", "locksmithd.service", "flipside-usr.service", "flipside-softdog.service")
 REBOOTED, POWERED_OFF = 133, 0  # systemd-nspawn's exit status
 SLOT_MIB = 96
 USER = "alice"

@@ -51,6 +51,7 @@ class Units(NspawnTest):
 
     def test_the_presets_and_the_folders(self):
         for unit, expected in {"update-engine.service": "enabled", "locksmithd.service": "enabled",
+                               "update-engine-stub.timer": "enabled",
                                "slot-mark-good.service": "enabled",
                                "slot-deadline.timer": "enabled",
                                "flipside-softdog.service": "disabled",

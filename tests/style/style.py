@@ -76,6 +76,8 @@ ALLOWED = {
     # Of the daemon its names on the bus alone, for it talks to another one, too.
     "updater/old-client": ["common", "updater/engine/bus-names.h"],
     "updater/update-engine.c": ["common", "updater/engine"],
+    "updater/update-engine-stub.c": ["common", "updater/config", "updater/omaha",
+                                     "updater/engine/system-identity.h"],
     "updater/update-engine-client.c": ["common", "updater/old-client"],
     "updater/flipside.c": ["common", "updater/client"],
     "tests": CODE_FOLDERS,
