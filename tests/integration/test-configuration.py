@@ -2,8 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """update.conf: what is wrong is named with file and line, what is unusual but right works, and the
 channel is changed without losing a line."""
+import re
+import shutil
+
 from lab import OS_NAME, main
-from machine_test import MachineTest
+from machine_test import MachineTest, create_payload
 
 
 class Configuration(MachineTest):
@@ -80,6 +83,60 @@ class Configuration(MachineTest):
         machine.stop_engine()
         machine.start_engine()
         self.assertEqual(machine.log.read_text().count("can be read by everybody"), 1)
+
+    def test_a_machine_that_was_made_for_update_engine(self):
+        """Its files, names and quotes, and its key at the one place that update_engine knows."""
+        machine, server = self.machine(product=OS_NAME), self.server()
+        payload = create_payload(self.lab.folder / "os.payload", self.image_b, self.key,
+                                 product=OS_NAME)
+        server.offer(payload)
+        shutil.rmtree(machine.keys)
+        shutil.copy(self.public_key, machine.keys.parent / "update-payload-key.pub.pem")
+        upper = OS_NAME.upper()
+        share = machine.root / f"usr/share/{OS_NAME}"
+        (share / "release").write_text(
+            f"{upper}_RELEASE_VERSION=1.0.0\n{upper}_RELEASE_BOARD=arm64-usr\n"
+            f"{upper}_RELEASE_APPID={{11111111-2222-3333-4444-555555555555}}\n")
+        (share / "update.conf").write_text("SERVER=https://other.invalid/\nGROUP=lts\n")
+        machine.update_conf.write_text(
+            f"SERVER={server.omaha_url}\nMACHINE_ALIAS=\"db 1\"\nREBOOT_STRATEGY='off'\n")
+        for place, name in (("etc", "azure"), ("usr/share/oem", "other")):
+            (machine.root / place).mkdir(parents=True, exist_ok=True)
+            (machine.root / place / "oem-release").write_text(f"ID={name}\nVERSION_ID=\"2.9\"\n")
+        server.answer = server.answer.replace(b"e96281a6-d1af-4bde-9a0a-97b76e56dc57",
+                                              b"11111111-2222-3333-4444-555555555555")
+        machine.start_engine()
+        machine.flipside("update")
+        self.assert_installed(machine)
+        self.assertNotIn("left out", machine.log.read_text())
+        app = dict(re.findall(r'(\w+)="([^"]*)"',
+                              re.search(rb"<app ([^>]*)>", server.requests[0])[1].decode()))
+        boot_id = (machine.root / "proc/sys/kernel/random/boot_id").read_text().strip()
+        self.assertEqual(app, {
+            "appid": "{11111111-2222-3333-4444-555555555555}", "version": "1.0.0",
+            "track": "lts", "bootid": f"{{{boot_id}}}", "oem": "azure", "oemversion": "2.9",
+            "alephversion": "1.0.0", "machinealias": "db 1", "lang": "en-US",
+            "machineid": (machine.root / "etc/machine-id").read_text().strip(),
+            "board": "arm64-usr", "hardware_class": "", "delta_okay": "false"})
+        machine.update_conf.write_text("SERVER=disabled\n")
+        n_requests = len(server.requests)
+        self.assertNotEqual(machine.flipside("check", check=False).returncode, 0)
+        self.assertEqual(len(server.requests), n_requests)
+
+    def test_a_proxy_of_the_environment(self):
+        machine, proxy = self.machine(), self.server()
+        machine.configure(SERVER="http://updates.example.invalid/v1/update/")
+        proxy.offer(self.payload, urls="http://payloads.example.invalid/")
+        for name in ("http_proxy", "ALL_PROXY"):
+            machine.start_engine(command=["env", f"{name}=http://127.0.0.1:{proxy.port}",
+                                          *machine.engine_command()])
+            machine.flipside("update")
+            self.assert_installed(machine)
+            machine.flipside("rollback")
+            machine.stop_engine()
+        machine.start_engine(command=["env", f"http_proxy=http://127.0.0.1:{proxy.port}",
+                                      "NO_PROXY=.invalid", *machine.engine_command()])
+        self.assertNotEqual(machine.flipside("update", check=False).returncode, 0)
 
     def test_no_newline_at_the_end(self):
         machine = self.machine()
