@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """update_engine_client with this daemon, and with one of which only the old interface is there."""
+import contextlib
 import os
 import re
 import shutil
+import socket
+import socketserver
+import threading
 import time
 import unittest
 
 import hostile_server
 from fleet import Away, Host
-from lab import Lab, main, program, run, wait_for
+from lab import OS_NAME, Lab, main, program, run, wait_for
 from machine import BUS_PATH, MANAGER_INTERFACE
 from machine_test import MachineTest, create_payload
 
@@ -224,6 +228,80 @@ class OldClient(MachineTest):
         self.assertEqual(as_nobody("-update").stderr, INSTALLED + "\n")
         self.assertEqual(as_nobody("-reset_status").returncode, 0)
         self.assertFalse(machine.slots()["USR-B"].is_bootable)
+
+
+class OneAnswer:
+    """A server as shell scripts make one: the same bytes for every connection, whatever is asked and
+    before it is asked, with bare newlines in the head."""
+
+    def __init__(self, kind, body):
+        head = f"HTTP/1.1 200 OK\ncontent-type: {kind}\ncontent-length: {len(body)}\n\n"
+        outer = self
+        self.n_connections = 0
+
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self):
+                outer.n_connections += 1
+                with contextlib.suppress(OSError):
+                    reader = threading.Thread(target=self.drain, daemon=True)
+                    reader.start()
+                    self.request.sendall(head.encode() + body)
+                    self.request.shutdown(socket.SHUT_WR)
+                    reader.join(10)
+
+            def drain(self):
+                with contextlib.suppress(OSError):
+                    while self.request.recv(65536):
+                        pass
+        self.server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    @property
+    def url(self):
+        return f"http://localhost:{self.server.server_address[1]}/"
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class OfflineScript(MachineTest):
+    """How a Flatcar machine gets a payload that lies there: a script writes SERVER=, answers for it,
+    and has this client update."""
+
+    def answer(self, kind, body):
+        server = OneAnswer(kind, body)
+        self.addCleanup(server.close)
+        return server
+
+    def update(self, payload):
+        machine = self.machine(product=OS_NAME)
+        (machine.root / f"boot/{OS_NAME}").mkdir(parents=True)
+        machine.start_engine()
+        files = self.answer("application/gzip", payload.read_bytes())
+        omaha = self.answer("text/xml", hostile_server.offer(files.url, payload))
+        with open(machine.update_conf, "a") as file:
+            file.write(f"SERVER={omaha.url}update\n")
+        machine.update_conf.write_text(
+            machine.update_conf.read_text().replace("SERVER=disabled\n", ""))
+        done = run([program("update_engine_client"), "-update"], check=False,
+                   env=machine.environment())
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn(f"\nCURRENT_OP={NEED_REBOOT}\n", run(
+            [program("update_engine_client"), "-status"], env=machine.environment()).stdout)
+        self.assert_installed(machine)
+        self.assertGreater(omaha.n_connections, 1)  # the events have gone there, too
+
+    def test_a_payload_of_format_1(self):
+        payload = self.lab.folder / "flatcar_production_update.gz"
+        run([program("update-payload"), "create", "--format", "1", "--key", self.key, "-o", payload,
+             f"USR={self.image_b}"])
+        self.update(payload)
+
+    def test_a_payload_of_format_2(self):
+        self.update(create_payload(self.lab.folder / "os.payload", self.image_b, self.key,
+                                   product=OS_NAME))
 
 
 class WithUpdateEngine(unittest.TestCase):
