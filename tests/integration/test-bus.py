@@ -69,6 +69,18 @@ class Bus(MachineTest):
         for status in ("DOWNLOADING", "VERIFYING", "FINALIZING"):
             self.assertIn(f"UPDATE_STATUS_{status}", text)
 
+    def test_its_status_is_signalled_at_its_start(self):
+        machine = self.machine()
+        log = machine.folder / "monitor.log"
+        monitor = self.lab.start(
+            ["dbus-monitor", "--address", machine.bus,
+             f"type='signal',interface='{MANAGER_INTERFACE}',member='StatusUpdate'"], log)
+        wait_for("the monitor", lambda: b"NameAcquired" in log.read_bytes(), logs=[log])
+        machine.start_engine()
+        wait_for("the signal", lambda: b"UPDATE_STATUS_IDLE" in log.read_bytes(),
+                 logs=[log, machine.log])
+        self.lab.end(monitor)
+
     def test_reset_status_takes_the_update_back(self):
         machine = self.machine()
         machine.start_engine()

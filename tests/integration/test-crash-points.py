@@ -121,6 +121,10 @@ class PointTest(MachineTest):
         for label, bits in slots_of(copy).items():
             if bits.is_bootable:
                 self.assertTrue(self.holds(machine, label), f"{label} can boot and is not whole")
+        if chosen != machine.running:
+            # What a slot with update_engine tells the server by.
+            previous = machine.root / "var/lib/update_engine/prefs/previous-version"
+            self.assertEqual(previous.read_text(), self.holds(machine, machine.running))
         return chosen
 
     def reboot(self, machine, chosen):

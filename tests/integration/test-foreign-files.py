@@ -63,11 +63,16 @@ class FilesForOthers(ForeignTest):
         self.assert_not_due(machine)
 
     def test_a_reset_takes_the_marks_back(self):
-        machine, _ = self.offering()
+        machine, server = self.offering()
         machine.start_engine()
         machine.flipside("update")
         machine.call("com.coreos.update1.Manager.ResetStatus")
         self.assert_not_due(machine)
+        # update_engine then takes it for a rollback.
+        machine.stop_engine()
+        machine.start_engine()
+        machine.flipside("check")
+        self.assertNotIn("44", [more.get("errorcode") for _, _, more in server.events()])
 
     def test_a_reboot_that_others_asked_for_stays(self):
         machine, _ = self.offering()

@@ -65,6 +65,10 @@ class Units(NspawnTest):
         self.assertEqual(self.one.run("systemctl", "show", "--value", "--property",
                                       "RuntimeWatchdogUSec").stdout.strip(), "1min")
 
+    def test_the_names_of_update_engine(self):
+        for program in ("update_engine", "update_engine_client", "update_engine_stub"):
+            self.assertEqual(self.one.run(program, "--version").returncode, 0)
+
     def test_the_running_slot_is_found_from_usr(self):
         status = self.one.run("slotctl", "status").stdout
         self.assertRegex(status, r"USR-A .* running, boots next")
