@@ -187,8 +187,13 @@ class TakenOver(ForeignTest):
         machine.start_engine()
         machine.kill_engine()
         machine.configure(SERVER=server.omaha_url)
+        # As if power had gone before the state was written.
+        (machine.state / "state.json").unlink()
+        self.file(machine, "previous-version").write_text("0.9.5")
         machine.start_engine()
-        self.assertEqual(self.events(server, 1), [("3", "2", "", "0.9.5")])
+        self.check(machine)
+        told = [more.get("previousversion") for _, _, more in server.events()]
+        self.assertEqual(told.count("0.9.5"), 1, told)
 
     def test_one_that_did_not_boot_is_reported_and_not_tried_again(self):
         machine, server = self.after(previous="1.0.0", answer=self.offer_text())
@@ -245,12 +250,46 @@ class TakenOver(ForeignTest):
         machine, server = self.after(aleph=None)
         machine.start_engine()
         machine.stop_engine()
-        self.file(machine, "previous-version").write_text("0.9.5")
+        self.file(machine, "full-response").write_bytes(b"no XML")
         self.file(machine, "aleph-version").write_text("0.9.0")
         machine.start_engine()
         self.check(machine)
         self.assertEqual(self.events(server, 1), [("3", "2", "", "")])
         self.assertEqual(self.aleph(machine), "1.0.0")
+        self.assertNotIn("left out", machine.log.read_text())
+
+    def come_back(self, machine, server, chosen_by):
+        """The other slot has update_engine. It is booted, and its update brings this daemon again,
+        in the slot that it was in before."""
+        chosen_by(machine)
+        machine.reboot(into="USR-B")
+        self.file(machine, "previous-version").write_text("2.0.0")
+        machine.versions["USR-A"] = "3.0.0"
+        machine.slotctl("prioritize", "USR-A")
+        machine.slotctl("mark-good", "USR-A")
+        self.assertEqual(machine.reboot(), "USR-A")
+        machine.running_before = machine.slot_sha256("USR-A")
+        machine.start_engine()
+        self.check(machine)
+        told = [(kind, result, more.get("errorcode", ""), more.get("previousversion", ""))
+                for kind, result, more in server.events()]
+        self.assertIn(("3", "2", "", "2.0.0"), told)
+        self.assertNotIn("did not boot", machine.log.read_text())
+        self.assertEqual(machine.property("LastError"), "")
+        self.assert_not_due(machine)
+        return told
+
+    def test_back_from_an_update_to_it(self):
+        machine, server = self.after(aleph=None)
+        machine.start_engine()
+        told = self.come_back(machine, server, lambda machine: machine.flipside(
+            "install", self.payload))
+        self.assertNotIn("44", [code for _, _, code, _ in told])
+
+    def test_back_from_a_slot_that_was_chosen_by_hand(self):
+        machine, server = self.after(aleph=None)
+        machine.start_engine()
+        self.come_back(machine, server, lambda machine: machine.slotctl("prioritize", "USR-B"))
 
     def test_with_a_configuration_that_comes_later(self):
         machine, server = self.after(previous="0.9.5")

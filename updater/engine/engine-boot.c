@@ -265,7 +265,7 @@ void engine_settle_boot_again(Engine *engine)
         engine->disk_error.line[0] = '\0';
         engine_find_slots(engine);
     }
-    if (engine->is_boot_unknown || engine->state->pending.is_booted || engine->is_state_new)
+    if (engine->is_boot_unknown || engine->state->pending.is_booted || !engine->has_old_prefs)
         engine_settle_boot(engine);
 }
 

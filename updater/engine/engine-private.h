@@ -61,7 +61,8 @@ struct Engine {
     SystemIdentity identity;
     EngineState *state;
     EventOutbox *outbox;
-    bool is_state_new;   /* there was no state, and what update_engine has left is not read yet */
+    bool is_state_new;   /* there was none that can be used */
+    bool has_old_prefs;  /* what update_engine has left has been read: its files are ours now */
     bool has_save_error; /* said already */
     bool has_mark_error; /* said already */
 
@@ -192,8 +193,9 @@ bool engine_runs_what_is_good(const Engine *engine);
 
 /* engine-takeover.c */
 
-/* Where there was no state, takes over what update_engine has left, once and as soon as there is a
- * configuration; events are on the disk when this returns. True: the state is to be written. */
+/* Takes over what update_engine has left, where there was no state or it has run since; once, as
+ * soon as there is a configuration. Events are on the disk when this returns. True: the state is to
+ * be written. */
 bool engine_take_over(Engine *engine);
 
 /* engine-install.c */

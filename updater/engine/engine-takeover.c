@@ -7,8 +7,9 @@
 #include "updater/engine/old-prefs.h"
 
 /* A machine that comes from update_engine: what that knew is taken over at the first start that has
- * no state of its own. Without it the machine would be a new one to the server, the update that
- * brought this daemon would never be reported, and one that waits would be installed again. */
+ * no state of its own, and where it has run in between. Without it the machine would be a new one
+ * to the server, the update that brought this daemon would never be reported, and one that waits
+ * would be installed again. */
 
 /* A kill may have come between the event and the state. */
 static bool has_event(const Engine *engine, OmahaEventResult result, unsigned error_code,
@@ -80,25 +81,56 @@ static bool target_boots_next(const Engine *engine)
     return slot_disk_next(disk) == slot_disk_find(disk, engine->target_label);
 }
 
-bool engine_take_over(Engine *engine)
+/* Nothing else is known. */
+static void take_over_all(Engine *engine, const OldPrefs *prefs)
 {
     EngineState *state = engine->state;
-    if (!engine->is_state_new || !engine->config)
+    memcpy(state->aleph_version, prefs->aleph_version, sizeof(state->aleph_version));
+    if (prefs->is_waiting && engine->target_label[0])
+        take_over_waiting(engine, prefs->offered_version);
+    else if (prefs->previous_version[0] == '\0')
+        return;
+    else if (strcmp(prefs->previous_version, engine->config->version) != 0)
+        take_over_boot(engine, prefs->previous_version);
+    else if (!target_boots_next(engine))
+        take_over_fall_back(engine, prefs->offered_version);
+}
+
+/* Only it can have written what is not the state's. */
+static bool has_run_since(const Engine *engine, const OldPrefs *prefs)
+{
+    const EngineState *state = engine->state;
+    const char *ours = state->has_pending ? state->pending.previous_version : "";
+    return prefs->previous_version[0] && strcmp(prefs->previous_version, ours) != 0 &&
+           strcmp(prefs->previous_version, engine->config->version) != 0;
+}
+
+/* The machine went to a slot of its, by a rollback or an update, and has come back by its update:
+ * what was pending then has been booted, however it looks from here. */
+static void take_over_return(Engine *engine, const OldPrefs *prefs)
+{
+    EngineState *state = engine->state;
+    state->has_pending = false;
+    state->has_interrupted = false;
+    engine_state_set_slot(state, engine->running_label, NULL);
+    take_over_boot(engine, prefs->previous_version);
+}
+
+bool engine_take_over(Engine *engine)
+{
+    if (engine->has_old_prefs || !engine->config)
         return false;
-    engine->is_state_new = false;
+    engine->has_old_prefs = true;
     OldPrefs prefs;
     ErrorText note;
     old_prefs_read(engine->root_fd, engine->config->app_id, &prefs, &note);
+    bool is_return = !engine->is_state_new && has_run_since(engine, &prefs);
+    if (is_return)
+        take_over_return(engine, &prefs);
+    if (!engine->is_state_new)
+        return is_return;
     if (note.line[0])
         log_warning("%s", note.line);
-    memcpy(state->aleph_version, prefs.aleph_version, sizeof(state->aleph_version));
-    if (prefs.is_waiting && engine->target_label[0])
-        take_over_waiting(engine, prefs.offered_version);
-    else if (prefs.previous_version[0] == '\0')
-        return true;
-    else if (strcmp(prefs.previous_version, engine->config->version) != 0)
-        take_over_boot(engine, prefs.previous_version);
-    else if (!target_boots_next(engine))
-        take_over_fall_back(engine, prefs.offered_version);
+    take_over_all(engine, &prefs);
     return true;
 }

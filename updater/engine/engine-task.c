@@ -47,17 +47,21 @@ static void warn_of_marks(Engine *engine, int r, const ErrorText *line)
     engine->has_mark_error = r < 0;
 }
 
-void engine_write_marks(Engine *engine)
+/* The previous version is there before the flip: whoever boots next tells of the update. */
+static ForeignMarks marks_of(const Engine *engine)
 {
     const EngineState *state = engine->state;
-    /* They are update_engine's so far. */
-    if (engine->is_state_new)
-        return;
-    /* The previous version is there before the flip: whoever boots next tells of the update. */
-    ForeignMarks marks = {
+    return (ForeignMarks){
             .is_waiting = engine_state_waits(state) && state->pending.is_flipped,
             .previous_version = state->has_pending ? state->pending.previous_version : "",
     };
+}
+
+void engine_write_marks(Engine *engine)
+{
+    if (!engine->has_old_prefs)
+        return;
+    ForeignMarks marks = marks_of(engine);
     ErrorText line = {};
     warn_of_marks(engine, foreign_marks_write(engine->root_fd, &marks, &line), &line);
 }
@@ -73,6 +77,10 @@ void engine_keep_answer(Engine *engine)
 int engine_save(Engine *engine, ErrorText *error)
 {
     ErrorText line = {};
+    ForeignMarks marks = marks_of(engine);
+    /* So that a cut never leaves one that is not the state's: it would be update_engine's. */
+    if (engine->has_old_prefs)
+        (void)foreign_marks_withdraw(engine->root_fd, &marks);
     int r = engine_state_save(engine->state, engine->state_fd, &line);
     if (r < 0 && !engine->has_save_error)
         log_error("%s", line.line);

@@ -85,6 +85,13 @@ int foreign_marks_write(int root_fd, const ForeignMarks *marks, ErrorText *error
     return failure;
 }
 
+int foreign_marks_withdraw(int root_fd, const ForeignMarks *marks)
+{
+    if (holds(root_fd, FOREIGN_PREVIOUS_FILE, marks->previous_version))
+        return 0;
+    return put_unless_it_holds(root_fd, FOREIGN_PREVIOUS_FILE, "", PREFS_MODE);
+}
+
 int foreign_marks_keep_answer(int root_fd, const char *xml, size_t n_bytes, ErrorText *error)
 {
     int failure = 0;

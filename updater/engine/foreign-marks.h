@@ -32,6 +32,10 @@ typedef struct {
  * this returns; blocks. Errors: errno, with error; the other files are written all the same. */
 int foreign_marks_write(int root_fd, const ForeignMarks *marks, ErrorText *error);
 
+/* Empties a FOREIGN_PREVIOUS_FILE that says something else. On the disk when this returns; blocks.
+ * Errors: errno. */
+int foreign_marks_withdraw(int root_fd, const ForeignMarks *marks);
+
 /* Replaces FOREIGN_ANSWER_FILE by n_bytes at xml (borrowed); NULL removes it, for an install that
  * no server has offered. On the disk when this returns; blocks. Errors: errno, with error. */
 int foreign_marks_keep_answer(int root_fd, const char *xml, size_t n_bytes, ErrorText *error);

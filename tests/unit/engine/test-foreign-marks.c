@@ -111,6 +111,19 @@ START_TEST(one_that_cannot_be_written_does_not_keep_the_others)
 }
 END_TEST
 
+START_TEST(only_what_is_another_is_withdrawn)
+{
+    ck_assert_int_eq(foreign_marks_withdraw(root, &none), 0);
+    assert_holds(FOREIGN_PREVIOUS_FILE, "");
+    write_marks(&waiting);
+    ck_assert_int_eq(foreign_marks_withdraw(root, &waiting), 0);
+    assert_holds(FOREIGN_PREVIOUS_FILE, "1.0.0");
+    ck_assert_int_eq(foreign_marks_withdraw(root, &(ForeignMarks){true, "2.0.0"}), 0);
+    assert_holds(FOREIGN_PREVIOUS_FILE, "");
+    ck_assert(is_there(FOREIGN_WAITING_FILE));
+}
+END_TEST
+
 START_TEST(the_answer)
 {
     ErrorText error = {};
@@ -132,6 +145,7 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, what_is_right_is_not_written_again);
     tcase_add_test(tcase, somebody_elses_reboot_stays);
     tcase_add_test(tcase, one_that_cannot_be_written_does_not_keep_the_others);
+    tcase_add_test(tcase, only_what_is_another_is_withdrawn);
     tcase_add_test(tcase, the_answer);
     return suite;
 }
