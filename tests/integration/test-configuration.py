@@ -5,7 +5,7 @@ channel is changed without losing a line."""
 import re
 import shutil
 
-from lab import OS_NAME, main
+from lab import OS_NAME, main, wait_for
 from machine_test import MachineTest, create_payload
 
 
@@ -122,6 +122,19 @@ class Configuration(MachineTest):
         n_requests = len(server.requests)
         self.assertNotEqual(machine.flipside("check", check=False).returncode, 0)
         self.assertEqual(len(server.requests), n_requests)
+
+    def test_a_developer_is_left_alone(self):
+        machine, server = self.machine(), self.server()
+        machine.configure(SERVER=server.omaha_url, FIRST_CHECK=0)
+        server.offer(self.payload)
+        (machine.root / "root").mkdir()
+        (machine.root / "root/.dev_mode").touch()
+        machine.start_engine()
+        wait_for("the first check to be left out",
+                 lambda: "/root/.dev_mode" in machine.log.read_text(), logs=[machine.log])
+        self.assertEqual(server.requests, [])
+        machine.flipside("update")
+        self.assert_installed(machine)
 
     def test_a_proxy_of_the_environment(self):
         machine, proxy = self.machine(), self.server()

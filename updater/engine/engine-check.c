@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "updater/engine/engine-private.h"
 
+#include <fcntl.h>
 #include <string.h>
 
 #include "common/backoff.h"
@@ -13,6 +14,7 @@
 /* Asking the server: the timer that begins it, request with the events that wait, answer, decision,
  * and then either the end of the task or an install. */
 
+#define DEVELOPER_FILE "root/.dev_mode" /* update_engine's, reference 2.4 */
 #define RESUME_RETRY_MIN_USEC (5 * USEC_PER_SEC)
 #define RESUME_RETRY_MAX_USEC (10 * USEC_PER_MINUTE)
 
@@ -240,6 +242,15 @@ static void resume(Engine *engine)
     engine_start_install(engine, NULL);
 }
 
+/* Whoever tries builds of their own there does not want them replaced. */
+static bool is_developers(const Engine *engine)
+{
+    bool is_theirs = faccessat(engine->root_fd, DEVELOPER_FILE, F_OK, 0) == 0;
+    if (is_theirs)
+        log_info("/" DEVELOPER_FILE " is there: no update by itself");
+    return is_theirs;
+}
+
 static int on_check_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
     (void)source;
@@ -252,7 +263,7 @@ static int on_check_timer(sd_event_source *source, uint64_t usec, void *userdata
             resume(engine);
             return 0;
         }
-        if (engine->config->server) {
+        if (engine->config->server && !is_developers(engine)) {
             engine_start_check(engine, &(EngineRequest){.task = ENGINE_UPDATE});
             return 0;
         }
