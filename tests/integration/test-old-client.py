@@ -90,7 +90,12 @@ class OldClient(MachineTest):
         server.answer = hostile_server.no_update()
         done = self.client(machine, "-update")
         self.assertEqual(done.stderr, NOTHING + "\n")
-        self.assertEqual(blocks(done.stdout)[-1][2], IDLE)
+        checked, *_, operation = blocks(done.stdout)[-1][:3]
+        self.assertEqual(operation, IDLE)
+        # With update_engine a restart forgot the time.
+        machine.stop_engine()
+        machine.start_engine()
+        self.assertIn(f"LAST_CHECKED_TIME={checked}\n", self.client(machine, "-status").stdout)
 
     def test_a_server_that_says_not_now(self):
         machine, server = self.offering()
