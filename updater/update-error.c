@@ -23,6 +23,7 @@ static const struct {
         {UPDATE_ERROR_KERNEL_HASH, "the kernel is not what the payload says"},
         {UPDATE_ERROR_NO_SIGNATURE, "the payload is not signed"},
         {UPDATE_ERROR_SIGNATURE, "the payload's signature does not verify"},
+        {UPDATE_ERROR_SOURCE, "the running slot is not what the delta begins with"},
         {UPDATE_ERROR_MAGIC, "this is not a payload"},
         {UPDATE_ERROR_MANIFEST, "the payload's manifest is not usable"},
         {UPDATE_ERROR_METADATA_SIGNATURE, "the payload's metadata signature does not verify"},

@@ -19,6 +19,7 @@ typedef enum {
     UPDATE_ERROR_KERNEL_HASH = 16,    /* the kernel of a format 1 payload, read back */
     UPDATE_ERROR_NO_SIGNATURE = 17,
     UPDATE_ERROR_SIGNATURE = 18, /* payload signature; also: no key installed */
+    UPDATE_ERROR_SOURCE = 20,    /* a delta: the running slot is not what it begins with */
     UPDATE_ERROR_MAGIC = 21,
     UPDATE_ERROR_MANIFEST = 23, /* parse, limits, extents, too large for the slot */
     UPDATE_ERROR_METADATA_SIGNATURE = 26,

@@ -53,7 +53,9 @@ signatures_offset=100 manifest good-zstd-frames \
 signatures_offset=30 manifest good-each-type \
     "$(replace REPLACE_XZ 0 10 "$(extent 0 1)") $(replace REPLACE_BZ 10 20 "$(extent 1 1)")"
 signatures_offset=0 manifest good-zeros "$(zero "$both")"
-manifest minor-version-of-a-delta "$good" '' 'minor_version: 6'
+manifest delta-from-nothing "$good" '' 'minor_version: 6'
+manifest minor-version-in-place "$good" '' 'minor_version: 1'
+manifest minor-version-to-come "$good" '' 'minor_version: 7'
 manifest blocks-of-512 "$good" '' 'block_size: 512'
 manifest two-partitions-of-a-name "$good" '' "partitions { partition_name: \"usr\"
     new_partition_info { size: 4096 hash: \"$hash\" } $(zero "$(extent 0 1)") }"
@@ -69,7 +71,33 @@ manifest data-with-a-gap "$(replace REPLACE 1 8192 "$both")"
 manifest data-too-long "$(replace REPLACE 0 18446744073709551615 "$both")"
 manifest data-without-hash "operations { type: REPLACE data_offset: 0 data_length: 8192 $both }"
 manifest zeros-with-data "$(replace ZERO 0 8192 "$both")"
-manifest delta "$(replace SOURCE_BSDIFF 0 8192 "$both" 'src_extents { start_block: 0 }')"
+
+delta() { # usage: delta FILE OPERATIONS [MANIFEST-FIELDS]
+    manifest "$1" "$2" "old_partition_info { size: ${old_size-16384} hash: \"$hash\" }" \
+        "${3-minor_version: 6 source_version: \"0.9\"}"
+}
+from() { echo "src_extents { start_block: $1 num_blocks: $2 }"; }
+source_hash="src_sha256_hash: \"$hash\""
+copy="operations { type: SOURCE_COPY $(from 3 1) $source_hash $(extent 0 1) }"
+patch=$(replace SOURCE_BSDIFF 0 8192 "$(extent 1 1)" "$(from 0 4) $source_hash")
+delta good-delta "$copy $patch"
+delta good-delta-of-minor-2 "$copy $patch" 'minor_version: 2'
+signatures_offset=0 delta good-delta-of-two-extents \
+    "operations { type: SOURCE_COPY $(from 3 1) $(from 0 1) $source_hash $both }"
+delta full-with-a-source "$copy $patch" 'minor_version: 0'
+manifest source-of-which-nothing-is-said "$copy $patch" '' 'minor_version: 6'
+delta source-without-hash "$copy $(replace SOURCE_BSDIFF 0 8192 "$(extent 1 1)" "$(from 0 4)")"
+old_size=12288 delta source-outside "$copy $patch"
+old_size=12289 delta source-not-of-blocks "$copy $patch"
+delta source-at-the-end-of-numbers "$copy $(replace SOURCE_BSDIFF 0 8192 "$(extent 1 1)" \
+    "$(from 18446744073709551615 1) $source_hash")"
+delta source-of-nothing "$copy $(replace SOURCE_BSDIFF 0 8192 "$(extent 1 1)" "$source_hash")"
+delta source-too-long "$copy $(replace SOURCE_BSDIFF 0 8192 "$(extent 1 1)" \
+    "$(for _ in {1..600}; do from 0 4; done) $source_hash")"
+delta copy-of-another-length "$patch operations { type: SOURCE_COPY $(from 0 2) $source_hash
+    $(extent 0 1) }"
+delta copy-with-data "$(replace SOURCE_COPY 0 8192 "$both" "$(from 0 2) $source_hash")"
+delta zeros-with-a-source "operations { type: ZERO $(from 0 2) $both }"
 signatures_offset=100 manifest frames-do-not-add-up \
     "$(replace REPLACE_ZSTD 0 100 "$both" 'frame_bytes: 60 frame_bytes: 50')"
 manifest index-too-long "$good" 'block_index: "0123456789abcdef0"'

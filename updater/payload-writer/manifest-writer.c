@@ -33,6 +33,28 @@ static void fill_extent(Wire__Extent *wire, uint64_t start_block, uint64_t n_blo
         _messages &&*(ret_list) ? 0 : -ENOMEM;                          \
     })
 
+static int fill_extents(
+        MessageArena *arena, const Extent *extents, size_t n_extents, Wire__Extent ***ret_wire)
+{
+    int r = take_list(arena, Wire__Extent, n_extents, ret_wire);
+    for (size_t i = 0; r == 0 && i < n_extents; i++)
+        fill_extent((*ret_wire)[i], extents[i].start_block, extents[i].n_blocks);
+    return r;
+}
+
+static Wire__PartitionInfo *new_info(MessageArena *arena, uint64_t n_bytes, const Sha256 *hash)
+{
+    Wire__PartitionInfo *info = message_arena_take(arena, 1, sizeof(*info));
+    if (!info)
+        return NULL;
+    wire__partition_info__init(info);
+    info->has_size = true;
+    info->size = n_bytes;
+    info->has_hash = true;
+    info->hash = bytes_of(hash->bytes, SHA256_BYTES);
+    return info;
+}
+
 static int fill_operation(
         MessageArena *arena, Wire__InstallOperation *wire, const Operation *operation)
 {
@@ -48,14 +70,17 @@ static int fill_operation(
     }
     wire->frame_bytes = (uint32_t *)operation->frame_bytes;
     wire->n_frame_bytes = operation->n_frames;
-    int r = take_list(arena, Wire__Extent, operation->n_dst_extents, &wire->dst_extents);
+    wire->has_src_sha256_hash = operation->has_src_sha256;
+    if (operation->has_src_sha256)
+        wire->src_sha256_hash = bytes_of(operation->src_sha256.bytes, SHA256_BYTES);
+    wire->n_src_extents = operation->n_src_extents;
+    int r = fill_extents(
+            arena, operation->src_extents, operation->n_src_extents, &wire->src_extents);
     if (r < 0)
         return r;
     wire->n_dst_extents = operation->n_dst_extents;
-    for (size_t i = 0; i < operation->n_dst_extents; i++)
-        fill_extent(wire->dst_extents[i], operation->dst_extents[i].start_block,
-                operation->dst_extents[i].n_blocks);
-    return 0;
+    return fill_extents(
+            arena, operation->dst_extents, operation->n_dst_extents, &wire->dst_extents);
 }
 
 static int fill_verity(
@@ -84,14 +109,15 @@ static int fill_partition(
 {
     wire__partition_update__init(wire);
     wire->partition_name = (char *)partition->name;
-    wire->new_partition_info = message_arena_take(arena, 1, sizeof(Wire__PartitionInfo));
+    wire->new_partition_info = new_info(arena, partition->size_bytes, &partition->hash);
     if (!wire->new_partition_info)
         return -ENOMEM;
-    wire__partition_info__init(wire->new_partition_info);
-    wire->new_partition_info->has_size = true;
-    wire->new_partition_info->size = partition->size_bytes;
-    wire->new_partition_info->has_hash = true;
-    wire->new_partition_info->hash = bytes_of(partition->hash.bytes, SHA256_BYTES);
+    if (partition->has_source) {
+        wire->old_partition_info =
+                new_info(arena, partition->source_bytes, &partition->source_hash);
+        if (!wire->old_partition_info)
+            return -ENOMEM;
+    }
     int r = partition->has_verity ? fill_verity(arena, wire, partition) : 0;
     if (r < 0)
         return r;
@@ -114,9 +140,11 @@ static int fill_manifest(
     wire->has_signatures_size = true;
     wire->signatures_size = manifest->n_signatures_bytes;
     wire->has_minor_version = true;
+    wire->minor_version = manifest->minor_version;
     wire->product = (char *)manifest->product;
     wire->version = (char *)manifest->version;
     wire->min_version = manifest->min_version[0] ? (char *)manifest->min_version : NULL;
+    wire->source_version = manifest->source_version[0] ? (char *)manifest->source_version : NULL;
     int r = take_list(arena, Wire__PartitionUpdate, manifest->n_partitions, &wire->partitions);
     if (r < 0)
         return r;

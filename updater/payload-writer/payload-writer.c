@@ -247,6 +247,7 @@ int payload_writer_finish(PayloadWriter *writer, ErrorText *error)
             .product = writer->options->product,
             .version = writer->options->version,
             .min_version = writer->options->min_version ? writer->options->min_version : "",
+            .source_version = "",
             .partitions = partitions,
             .n_partitions = writer->n_builders,
             .signatures_offset_bytes = writer->n_spool_bytes,

@@ -50,6 +50,10 @@ static UpdateError check_names(const Manifest *manifest, ErrorText *error)
                 "the manifest's minimum version is not up to %d printable characters without "
                 "blanks",
                 MANIFEST_TEXT_MAX_CHARS);
+    if (manifest->source_version[0] && !manifest_is_text(manifest->source_version))
+        return error_say(error, UPDATE_ERROR_MANIFEST,
+                "the manifest's source version is not up to %d printable characters without blanks",
+                MANIFEST_TEXT_MAX_CHARS);
     for (size_t i = 0; i < manifest->n_partitions; i++) {
         const char *name = manifest->partitions[i].name;
         if (!manifest_is_partition_name(name))
@@ -74,31 +78,86 @@ typedef struct {
     error_say(error, code, "operation %zu of partition %s " format, (where).i_operation + 1, \
             (where).partition->name, ##__VA_ARGS__)
 
+static UpdateError check_data(const Operation *operation, Where where, ErrorText *error)
+{
+    if (operation->n_data_bytes != 0 && operation->n_data_bytes <= MANIFEST_OPERATION_MAX_BYTES)
+        return UPDATE_OK;
+    return refuse_operation(where, UPDATE_ERROR_MANIFEST, error,
+            "has %" PRIu64 " bytes of data; 1 to %d are allowed", operation->n_data_bytes,
+            MANIFEST_OPERATION_MAX_BYTES);
+}
+
+static UpdateError check_no_data(
+        const Operation *operation, Where where, const char *does, ErrorText *error)
+{
+    if (operation->n_data_bytes == 0)
+        return UPDATE_OK;
+    return refuse_operation(where, UPDATE_ERROR_MANIFEST, error, "%s, but has data", does);
+}
+
+/* Of operations that read a source. Those that do not must not have one. */
+static UpdateError check_source(const Operation *operation, Where where, ErrorText *error)
+{
+    uint64_t n_source_blocks = where.partition->source_bytes / MANIFEST_BLOCK_BYTES;
+    if (!where.partition->has_source)
+        return refuse_operation(where, UPDATE_ERROR_MANIFEST, error,
+                "reads what the partition held before, of which the manifest says nothing");
+    if (operation->n_src_bytes == 0 || operation->n_src_bytes > MANIFEST_OPERATION_MAX_BYTES)
+        return refuse_operation(where, UPDATE_ERROR_MANIFEST, error,
+                "reads %" PRIu64 " bytes; %d to %d are allowed", operation->n_src_bytes,
+                MANIFEST_BLOCK_BYTES, MANIFEST_OPERATION_MAX_BYTES);
+    for (size_t i = 0; i < operation->n_src_extents; i++) {
+        const Extent *extent = &operation->src_extents[i];
+        if (extent->start_block >= n_source_blocks ||
+                extent->n_blocks > n_source_blocks - extent->start_block)
+            return refuse_operation(where, UPDATE_ERROR_MANIFEST, error,
+                    "reads %" PRIu64 " blocks from %" PRIu64 ", beyond the %" PRIu64
+                    " that the partition held before",
+                    extent->n_blocks, extent->start_block, n_source_blocks);
+    }
+    if (!operation->has_src_sha256)
+        return refuse_operation(where, UPDATE_ERROR_OPERATION_HASH, error,
+                "reads a source, but has no SHA-256 hash of it");
+    if (operation->type == OPERATION_SOURCE_COPY &&
+            operation->n_src_bytes != operation->n_dst_bytes)
+        return refuse_operation(where, UPDATE_ERROR_MANIFEST, error,
+                "copies %" PRIu64 " bytes to %" PRIu64, operation->n_src_bytes,
+                operation->n_dst_bytes);
+    return UPDATE_OK;
+}
+
+static UpdateError check_no_source(const Operation *operation, Where where, ErrorText *error)
+{
+    if (operation->n_src_extents == 0)
+        return UPDATE_OK;
+    return refuse_operation(
+            where, UPDATE_ERROR_MANIFEST, error, "has a source, which its type does not read");
+}
+
 static UpdateError check_type(const Operation *operation, Where where, ErrorText *error)
 {
+    UpdateError failure;
     switch (operation->type) {
     case OPERATION_REPLACE:
     case OPERATION_REPLACE_BZ:
     case OPERATION_REPLACE_XZ:
     case OPERATION_REPLACE_ZSTD:
-        if (operation->n_data_bytes == 0 || operation->n_data_bytes > MANIFEST_OPERATION_MAX_BYTES)
-            return refuse_operation(where, UPDATE_ERROR_MANIFEST, error,
-                    "has %" PRIu64 " bytes of data; 1 to %d are allowed", operation->n_data_bytes,
-                    MANIFEST_OPERATION_MAX_BYTES);
-        return UPDATE_OK;
+        failure = check_no_source(operation, where, error);
+        return failure == UPDATE_OK ? check_data(operation, where, error) : failure;
     case OPERATION_ZERO:
     case OPERATION_DISCARD:
-        if (operation->n_data_bytes != 0)
-            return refuse_operation(
-                    where, UPDATE_ERROR_MANIFEST, error, "writes zeros, but has data");
-        return UPDATE_OK;
+        failure = check_no_source(operation, where, error);
+        return failure == UPDATE_OK ? check_no_data(operation, where, "writes zeros", error)
+                                    : failure;
+    case OPERATION_SOURCE_COPY:
+        failure = check_source(operation, where, error);
+        return failure == UPDATE_OK ? check_no_data(operation, where, "copies", error) : failure;
+    case OPERATION_SOURCE_BSDIFF:
+        failure = check_source(operation, where, error);
+        return failure == UPDATE_OK ? check_data(operation, where, error) : failure;
     case OPERATION_MOVE: /* of format 1 */
     case OPERATION_BSDIFF:
         break;
-    case OPERATION_SOURCE_COPY:
-    case OPERATION_SOURCE_BSDIFF:
-        return refuse_operation(where, UPDATE_ERROR_MANIFEST, error,
-                "makes it a delta; delta payloads are not supported yet");
     }
     return refuse_operation(where, UPDATE_ERROR_MANIFEST, error,
             "is of the type %d, which is not known here", (int)operation->type);
@@ -238,6 +297,13 @@ static UpdateError check_partition(
         return error_say(error, UPDATE_ERROR_MANIFEST,
                 "partition %s: its size of %" PRIu64 " bytes is not a multiple of %d",
                 partition->name, partition->size_bytes, MANIFEST_BLOCK_BYTES);
+    if (partition->has_source &&
+            (partition->source_bytes == 0 || partition->source_bytes % MANIFEST_BLOCK_BYTES != 0 ||
+                    partition->source_bytes > INT64_MAX))
+        return error_say(error, UPDATE_ERROR_MANIFEST,
+                "partition %s: the size of what it held before, %" PRIu64
+                " bytes, is not a multiple of %d",
+                partition->name, partition->source_bytes, MANIFEST_BLOCK_BYTES);
     for (size_t i = 0; i < partition->n_operations; i++) {
         UpdateError failure = check_operation(
                 &partition->operations[i], (Where){partition, i}, n_blob_bytes, error);
@@ -252,6 +318,22 @@ static UpdateError check_partition(
     return check_extents(partition, n_blocks, error);
 }
 
+/* A full payload begins with nothing, and a delta with something. */
+static UpdateError check_kind(const Manifest *manifest, ErrorText *error)
+{
+    bool is_delta = manifest->minor_version != MANIFEST_MINOR_FULL;
+    bool has_source = false;
+    for (size_t i = 0; i < manifest->n_partitions; i++)
+        has_source = has_source || manifest->partitions[i].has_source;
+    if (has_source && !is_delta)
+        return error_say(error, UPDATE_ERROR_MANIFEST,
+                "the manifest says what partitions held before, but not that it is a delta");
+    if (is_delta && !has_source)
+        return error_say(error, UPDATE_ERROR_NO_PARTITION_INFO,
+                "the payload is a delta, and does not say what it begins with");
+    return UPDATE_OK;
+}
+
 UpdateError manifest_check(const Manifest *manifest, ErrorText *error)
 {
     if (manifest->n_partitions == 0 || manifest->n_partitions > MANIFEST_PARTITIONS_MAX)
@@ -260,6 +342,8 @@ UpdateError manifest_check(const Manifest *manifest, ErrorText *error)
                 MANIFEST_PARTITIONS_MAX);
     UpdateError failure = check_names(manifest, error);
     uint64_t n_blob_bytes = 0;
+    if (failure == UPDATE_OK)
+        failure = check_kind(manifest, error);
     for (size_t i = 0; failure == UPDATE_OK && i < manifest->n_partitions; i++)
         failure = check_partition(&manifest->partitions[i], &n_blob_bytes, error);
     if (failure != UPDATE_OK)

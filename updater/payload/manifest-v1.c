@@ -291,6 +291,7 @@ static UpdateError take_room(Reader *reader, const Wire1__DeltaArchiveManifest *
             .product = "",
             .version = "",
             .min_version = "",
+            .source_version = "",
             .partitions = reader->partitions,
             .operations = reader->operations,
             .signatures_offset_bytes = wire->signatures_offset,

@@ -212,10 +212,13 @@ static UpdateError read_partitions(MessageArena *arena, const Wire__DeltaArchive
 
 static UpdateError check_format(const Wire__DeltaArchiveManifest *wire, ErrorText *error)
 {
-    if (wire->minor_version != 0)
+    if (wire->minor_version != MANIFEST_MINOR_FULL &&
+            (wire->minor_version < MANIFEST_MINOR_SOURCE ||
+                    wire->minor_version > MANIFEST_MINOR_VERITY))
         return error_say(error, UPDATE_ERROR_VERSION_REFUSED,
-                "the payload is a delta (minor version %" PRIu32 "); only whole ones are supported",
-                wire->minor_version);
+                "the payload is of the minor version %" PRIu32
+                "; known are 0, which is a full payload, and the deltas %d to %d",
+                wire->minor_version, MANIFEST_MINOR_SOURCE, MANIFEST_MINOR_VERITY);
     if (wire->block_size != MANIFEST_BLOCK_BYTES)
         return error_say(error, UPDATE_ERROR_MANIFEST,
                 "the manifest counts in blocks of %" PRIu32 " bytes; only %d is known",
@@ -244,9 +247,11 @@ static UpdateError read_v2(MessageArena *arena, const uint8_t *data, size_t n_by
         return failure;
     *manifest = (Manifest){
             .format = 2,
+            .minor_version = wire->minor_version,
             .product = wire->product,
             .version = wire->version,
             .min_version = wire->min_version ? wire->min_version : "",
+            .source_version = wire->source_version ? wire->source_version : "",
             .signatures_offset_bytes = wire->signatures_offset,
             .n_signatures_bytes = wire->signatures_size,
     };

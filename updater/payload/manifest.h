@@ -18,10 +18,16 @@
 
 #define MANIFEST_BLOCK_BYTES 4096
 #define MANIFEST_FRAME_BYTES (16 * 1024)       /* of target per zstd frame */
-#define MANIFEST_OPERATION_MAX_BYTES (8 << 20) /* of target, and of blob, per operation */
+#define MANIFEST_OPERATION_MAX_BYTES (8 << 20) /* of target, of blob and of source, per operation */
 #define MANIFEST_V1_BLOB_MAX_BYTES (32 << 20)  /* format 1: of blob; of target there is no bound */
 #define MANIFEST_FILE_MAX_BYTES (1 << 30)      /* of what a procedure of format 1 installs */
 #define MANIFEST_PARTITIONS_MAX 16
+
+/* AOSP's minor versions of format 2: what operations a delta may have. 1, in place, is not known;
+ * from 7 on a payload may leave out partitions. */
+#define MANIFEST_MINOR_FULL 0
+#define MANIFEST_MINOR_SOURCE 2 /* the first with SOURCE_COPY and SOURCE_BSDIFF */
+#define MANIFEST_MINOR_VERITY 6 /* with hash trees that the client makes; of what is written here */
 
 typedef enum { /* the numbers of the formats */
     OPERATION_REPLACE = 0,
@@ -89,10 +95,12 @@ typedef struct {
 } PartitionUpdate;
 
 typedef struct Manifest {
-    unsigned format;         /* 1 or 2 */
-    const char *product;     /* "" in format 1, which does not say, and only there */
-    const char *version;     /* the same */
-    const char *min_version; /* oldest running version that may install this; "" for any */
+    unsigned format;            /* 1 or 2 */
+    unsigned minor_version;     /* of format 2: MANIFEST_MINOR_FULL, else it is a delta */
+    const char *product;        /* "" in format 1, which does not say, and only there */
+    const char *version;        /* the same */
+    const char *min_version;    /* oldest running version that may install this; "" for any */
+    const char *source_version; /* of a delta: what holds its sources; "" when it does not say */
     const PartitionUpdate *partitions;
     size_t n_partitions;
     const Operation *operations; /* of all; data_offset_bytes ascends without gaps */
@@ -108,7 +116,8 @@ typedef struct Manifest {
  * to signatures_offset, every blob with a hash, extents inside size_bytes, none empty, the tree's
  * extent behind the data, inside size_bytes and of the right size, every other block of the
  * partition written by exactly one operation, index length, frames that add up, names unique and
- * printable.
+ * printable; of a delta also that operations read inside source_bytes and say the hash of what they
+ * read, and that a full payload reads nothing.
  *
  * Format 1 is checked for: block size, known operation types, blobs consecutive up to
  * signatures_offset, every blob with a hash, extents and lengths that no arithmetic can overflow,

@@ -6,11 +6,15 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "updater/payload/bspatch.h"
 #include "updater/payload/operation-decoder.h"
+#include "updater/payload/source-reader.h"
 
-/* What the decoder gives is gathered in one page-aligned buffer and goes out when that is full or
- * the blob has ended. The extents say how much may come; what exceeds them by a byte ends the
- * operation before it is written, so that a blob which blows up costs one buffer. */
+/* What the decoder, the patch or the source gives is gathered in one page-aligned buffer and goes
+ * out when that is full or they have ended. The extents say how much may come; what exceeds them by
+ * a byte ends the operation before it is written, so that a blob which blows up costs one buffer.
+ *
+ * A source is read twice, once for its hash: what is wrong is never used, and memory is bounded. */
 #define BUFFER_BYTES ((size_t)256 * 1024)
 
 static_assert(BUFFER_BYTES % MANIFEST_BLOCK_BYTES == 0, "writes are multiples of a block");
@@ -70,21 +74,31 @@ static UpdateError refuse_length(const Operation *operation, bool is_more, Error
             is_more ? "more" : "less", operation->n_dst_bytes);
 }
 
-/* Fills buffer from the decoder; less than BUFFER_BYTES only at the end. */
-static int fill(OperationDecoder *decoder, uint8_t *buffer, size_t *ret_n_bytes)
+/* Where new bytes come from. */
+typedef struct {
+    /* As operation_decoder_read(), but with an UpdateError and its reason. */
+    UpdateError (*read)(void *object, uint8_t *ret_data, size_t n_room_bytes, size_t *ret_n_bytes,
+            ErrorText *error);
+    void *object;
+} Supply;
+
+/* Fills buffer; less than BUFFER_BYTES only at the end. */
+static UpdateError fill(
+        const Supply *supply, uint8_t *buffer, size_t *ret_n_bytes, ErrorText *error)
 {
     size_t n_bytes = 0;
     while (n_bytes < BUFFER_BYTES) {
         size_t n;
-        int r = operation_decoder_read(decoder, buffer + n_bytes, BUFFER_BYTES - n_bytes, &n);
-        if (r < 0)
-            return r;
+        UpdateError failure =
+                supply->read(supply->object, buffer + n_bytes, BUFFER_BYTES - n_bytes, &n, error);
+        if (failure != UPDATE_OK)
+            return failure;
         if (n == 0)
             break;
         n_bytes += n;
     }
     *ret_n_bytes = n_bytes;
-    return 0;
+    return UPDATE_OK;
 }
 
 /* The data of format 1 may end inside a block, which is filled up with zeros. The buffer has room:
@@ -96,23 +110,44 @@ static size_t pad_block(uint8_t *buffer, size_t n_bytes)
     return n_bytes + n_pad;
 }
 
-static UpdateError decompress(
-        Place *place, OperationDecoder *decoder, uint8_t *buffer, ErrorText *error)
+static UpdateError write_all(Place *place, const Supply *supply, uint8_t *buffer, ErrorText *error)
 {
     for (;;) {
         size_t n_bytes;
-        int r = fill(decoder, buffer, &n_bytes);
-        if (r < 0)
-            return refuse_blob(r, error);
+        UpdateError failure = fill(supply, buffer, &n_bytes, error);
+        if (failure != UPDATE_OK)
+            return failure;
         if (n_bytes > place->n_left_bytes)
             return refuse_length(place->operation, true, error);
         bool is_end = n_bytes < BUFFER_BYTES;
         if (is_end && place->n_left_bytes - n_bytes > place->operation->n_short_bytes)
             return refuse_length(place->operation, false, error);
-        UpdateError failure = write_out(place, buffer, pad_block(buffer, n_bytes), error);
+        failure = write_out(place, buffer, pad_block(buffer, n_bytes), error);
         if (failure != UPDATE_OK || is_end)
             return failure;
     }
+}
+
+/* All that the supply gives, to the operation's extents. */
+static UpdateError write_supply(const Operation *operation, const Supply *supply,
+        const OperationSink *sink, ErrorText *error)
+{
+    Place place = {
+            .operation = operation,
+            .n_left_bytes = operation->n_dst_bytes,
+            .sink = sink,
+    };
+    _cleanup_free_ uint8_t *buffer = aligned_alloc(MANIFEST_BLOCK_BYTES, BUFFER_BYTES);
+    if (!buffer)
+        return refuse_blob(-ENOMEM, error);
+    return write_all(&place, supply, buffer, error);
+}
+
+static UpdateError read_decoder(
+        void *object, uint8_t *ret_data, size_t n_room_bytes, size_t *ret_n_bytes, ErrorText *error)
+{
+    int r = operation_decoder_read(object, ret_data, n_room_bytes, ret_n_bytes);
+    return r < 0 ? refuse_blob(r, error) : UPDATE_OK;
 }
 
 static bool is_page_aligned(const void *data)
@@ -123,23 +158,122 @@ static bool is_page_aligned(const void *data)
 static UpdateError replace(const Operation *operation, const uint8_t *blob,
         const OperationSink *sink, ErrorText *error)
 {
-    Place place = {
-            .operation = operation,
-            .n_left_bytes = operation->n_dst_bytes,
-            .sink = sink,
-    };
     if (operation->type == OPERATION_REPLACE && is_page_aligned(blob) &&
-            operation->n_data_bytes == operation->n_dst_bytes)
+            operation->n_data_bytes == operation->n_dst_bytes) {
+        Place place = {
+                .operation = operation,
+                .n_left_bytes = operation->n_dst_bytes,
+                .sink = sink,
+        };
         return write_out(&place, blob, (size_t)operation->n_data_bytes, error);
-
-    _cleanup_free_ uint8_t *buffer = aligned_alloc(MANIFEST_BLOCK_BYTES, BUFFER_BYTES);
-    if (!buffer)
-        return refuse_blob(-ENOMEM, error);
+    }
     _cleanup_(operation_decoder_freep) OperationDecoder *decoder = NULL;
     int r = operation_decoder_new(operation->type, blob, (size_t)operation->n_data_bytes, &decoder);
     if (r < 0)
         return refuse_blob(r, error);
-    return decompress(&place, decoder, buffer, error);
+    return write_supply(operation, &(Supply){read_decoder, decoder}, sink, error);
+}
+
+static UpdateError refuse_source(int r, ErrorText *error)
+{
+    if (r == -ENOMEM)
+        return refuse_blob(r, error);
+    return error_say(error, UPDATE_ERROR_SOURCE,
+            "what the delta begins with cannot be read: %s: install a full payload", strerror(-r));
+}
+
+/* Holds the source against its hash. */
+static UpdateError open_source(const Operation *operation, const OperationSource *source,
+        SourceReader **ret_reader, ErrorText *error)
+{
+    if (!source)
+        return error_say(error, UPDATE_ERROR_SOURCE,
+                "the payload is a delta, and there is nothing here that it could begin with");
+    _cleanup_(source_reader_freep) SourceReader *reader = NULL;
+    int r = source_reader_new(operation, source, &reader);
+    Sha256 hash = operation->src_sha256;
+    if (r == 0 && operation->has_src_sha256)
+        r = source_reader_hash(reader, &hash);
+    if (r < 0)
+        return refuse_source(r, error);
+    if (!sha256_equal(&hash, &operation->src_sha256))
+        return error_say(error, UPDATE_ERROR_SOURCE,
+                "what the delta begins with is damaged in the %" PRIu64 " bytes from block %" PRIu64
+                ": its hash is not the one in the manifest: install a full payload",
+                operation->n_src_bytes, operation->src_extents[0].start_block);
+    *ret_reader = TAKE_PTR(reader);
+    return UPDATE_OK;
+}
+
+/* A source that is read from its start to its end. */
+typedef struct {
+    SourceReader *reader;
+    uint64_t at_bytes;
+    uint64_t n_bytes;
+} Copy;
+
+static UpdateError read_copy(
+        void *object, uint8_t *ret_data, size_t n_room_bytes, size_t *ret_n_bytes, ErrorText *error)
+{
+    Copy *copy = object;
+    size_t n = (size_t)MIN((uint64_t)n_room_bytes, copy->n_bytes - copy->at_bytes);
+    int r = source_reader_read(copy->reader, copy->at_bytes, ret_data, n);
+    if (r < 0)
+        return refuse_source(r, error);
+    copy->at_bytes += n;
+    *ret_n_bytes = n;
+    return UPDATE_OK;
+}
+
+static UpdateError copy_source(const Operation *operation, const OperationSource *source,
+        const OperationSink *sink, ErrorText *error)
+{
+    _cleanup_(source_reader_freep) SourceReader *reader = NULL;
+    UpdateError failure = open_source(operation, source, &reader, error);
+    if (failure != UPDATE_OK)
+        return failure;
+    Copy copy = {.reader = reader, .n_bytes = operation->n_src_bytes};
+    return write_supply(operation, &(Supply){read_copy, &copy}, sink, error);
+}
+
+static UpdateError refuse_patch(int r)
+{
+    switch (r) {
+    case -EIO:
+        return UPDATE_ERROR_SOURCE;
+    case -ENOMEM:
+        return UPDATE_ERROR_GENERIC;
+    default:
+        return UPDATE_ERROR_OPERATION;
+    }
+}
+
+static int read_old(uint64_t offset_bytes, uint8_t *ret_data, size_t n_bytes, void *userdata)
+{
+    return source_reader_read(userdata, offset_bytes, ret_data, n_bytes);
+}
+
+static UpdateError read_patch(
+        void *object, uint8_t *ret_data, size_t n_room_bytes, size_t *ret_n_bytes, ErrorText *error)
+{
+    int r = bspatch_read(object, ret_data, n_room_bytes, ret_n_bytes, error);
+    return r < 0 ? refuse_patch(r) : UPDATE_OK;
+}
+
+static UpdateError patch_source(const Operation *operation, const uint8_t *blob,
+        const OperationSource *source, const OperationSink *sink, ErrorText *error)
+{
+    _cleanup_(source_reader_freep) SourceReader *reader = NULL;
+    UpdateError failure = open_source(operation, source, &reader, error);
+    if (failure != UPDATE_OK)
+        return failure;
+    const BspatchOld old = {operation->n_src_bytes, read_old, reader};
+    _cleanup_(bspatch_freep) Bspatch *bspatch = NULL;
+    int r = bspatch_new(
+            blob, (size_t)operation->n_data_bytes, &old, operation->n_dst_bytes, &bspatch, error);
+    if (r < 0)
+        return refuse_patch(r);
+    return write_supply(operation, &(Supply){read_patch, bspatch}, sink, error);
 }
 
 static UpdateError make_zero(
@@ -171,7 +305,9 @@ UpdateError operation_check_blob(const Operation *operation, const uint8_t *blob
 UpdateError operation_apply(const Operation *operation, const uint8_t *blob,
         const OperationSource *source, const OperationSink *sink, ErrorText *error)
 {
-    (void)source;
+    UpdateError failure = operation_check_blob(operation, blob, error);
+    if (failure != UPDATE_OK)
+        return failure;
     switch (operation->type) {
     case OPERATION_ZERO:
     case OPERATION_DISCARD:
@@ -180,13 +316,15 @@ UpdateError operation_apply(const Operation *operation, const uint8_t *blob,
     case OPERATION_REPLACE_BZ:
     case OPERATION_REPLACE_XZ:
     case OPERATION_REPLACE_ZSTD:
-        break;
+        return replace(operation, blob, sink, error);
+    case OPERATION_SOURCE_COPY:
+        return copy_source(operation, source, sink, error);
+    case OPERATION_SOURCE_BSDIFF:
+        return patch_source(operation, blob, source, sink, error);
     case OPERATION_MOVE:
     case OPERATION_BSDIFF:
-    case OPERATION_SOURCE_COPY:
-    case OPERATION_SOURCE_BSDIFF:
-        return error_say(error, UPDATE_ERROR_OPERATION, "delta payloads are not supported yet");
+        break;
     }
-    UpdateError failure = operation_check_blob(operation, blob, error);
-    return failure == UPDATE_OK ? replace(operation, blob, sink, error) : failure;
+    return error_say(error, UPDATE_ERROR_OPERATION,
+            "deltas of format 1 are not supported: install a full payload");
 }

@@ -29,10 +29,13 @@ typedef struct {
 } OperationSource;
 
 /* source may be NULL where the partition has none. blob: n_data_bytes of the operation, whole
- * (borrowed; NULL for ZERO and DISCARD). Its hash is checked before anything is decompressed. A
- * blob that yields more than the extents hold, or less where it may not be short, is an error; what
- * was written until then stays (the slot is not bootable).
+ * (borrowed; NULL where there are none). Its hash is checked before anything is decompressed, and
+ * that of the source, where the manifest has it, before any of the source is used. A blob that
+ * yields more than the extents hold, or less where it may not be short, is an error; what was
+ * written until then stays (the slot is not bootable). Format 1's MOVE and BSDIFF, which may write
+ * where they read, are not done here.
  * Returns UPDATE_OK, UPDATE_ERROR_OPERATION_HASH, UPDATE_ERROR_OPERATION, UPDATE_ERROR_WRITE,
+ * UPDATE_ERROR_SOURCE (there is none, it cannot be read, or it holds something else),
  * UPDATE_ERROR_GENERIC (memory). */
 UpdateError operation_apply(const Operation *operation, const uint8_t *blob,
         const OperationSource *source, const OperationSink *sink, ErrorText *error);

@@ -100,6 +100,34 @@ void good_manifest_init(GoodManifest *good)
     manifest->n_partitions = 1;
 }
 
+void good_manifest_make_delta(GoodManifest *good)
+{
+    static const Wire__InstallOperation__Type types[] = {
+            WIRE__INSTALL_OPERATION__TYPE__SOURCE_COPY,
+            WIRE__INSTALL_OPERATION__TYPE__SOURCE_BSDIFF,
+    };
+    wire__partition_info__init(&good->old_info);
+    good->old_info.has_size = 1;
+    good->old_info.size = GOOD_OLD_BLOCKS * 4096;
+    good->old_info.has_hash = 1;
+    good->old_info.hash = (ProtobufCBinaryData){32, good->hash};
+    good->partition.old_partition_info = &good->old_info;
+    good->manifest.has_minor_version = 1;
+    good->manifest.minor_version = 6;
+    good->manifest.source_version = (char *)"1.2.2";
+    set_extent(&good->src_extents[0], 10, 44);
+    set_extent(&good->src_extents[1], 100, 200);
+    for (size_t i = 0; i < 2; i++) {
+        Wire__InstallOperation *operation = &good->operations[1 + i];
+        good->src_list[i] = &good->src_extents[i];
+        operation->type = types[i];
+        operation->src_extents = good->src_list;
+        operation->n_src_extents = 2 - i;
+        operation->has_src_sha256_hash = 1;
+        operation->src_sha256_hash = (ProtobufCBinaryData){32, good->hash};
+    }
+}
+
 size_t good_manifest_pack(const GoodManifest *good, uint8_t **ret_data)
 {
     size_t n_bytes = wire__delta_archive_manifest__get_packed_size(&good->manifest);

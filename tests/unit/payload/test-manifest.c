@@ -40,12 +40,14 @@ static void assert_taken(const GoodManifest *good)
 }
 
 /* Spoils a copy of the good manifest, `g`, and says what must come of it. */
-#define REFUSED(expected, reason, ...)        \
-    do {                                      \
-        GoodManifest g;                       \
-        good_manifest_init(&g);               \
-        __VA_ARGS__;                          \
-        assert_refused(&g, expected, reason); \
+#define REFUSED(expected, reason, ...) REFUSED_AFTER((void)0, expected, reason, __VA_ARGS__)
+#define REFUSED_AFTER(prepare, expected, reason, ...) \
+    do {                                              \
+        GoodManifest g;                               \
+        good_manifest_init(&g);                       \
+        prepare;                                      \
+        __VA_ARGS__;                                  \
+        assert_refused(&g, expected, reason);         \
     } while (0)
 
 START_TEST(a_good_manifest_is_read)
@@ -142,8 +144,9 @@ END_TEST
 
 START_TEST(formats_that_are_not_ours_are_refused)
 {
-    REFUSED(UPDATE_ERROR_VERSION_REFUSED, "minor version 2", g.manifest.has_minor_version = 1,
-            g.manifest.minor_version = 2);
+    for (uint32_t minor = 1; minor < 20; minor = minor == 1 ? 7 : minor + 1)
+        REFUSED(UPDATE_ERROR_VERSION_REFUSED, "of the minor version",
+                g.manifest.has_minor_version = 1, g.manifest.minor_version = minor);
     REFUSED(UPDATE_ERROR_MANIFEST, "blocks of 512 bytes", g.manifest.has_block_size = 1,
             g.manifest.block_size = 512);
     REFUSED(UPDATE_ERROR_MANIFEST, "format 1", g.manifest.install_operations = g.operation_list,
@@ -154,12 +157,105 @@ START_TEST(formats_that_are_not_ours_are_refused)
     REFUSED(UPDATE_ERROR_MANIFEST, "program of its own", g.partition.has_run_postinstall = 1,
             g.partition.run_postinstall = 1);
     REFUSED(UPDATE_ERROR_MANIFEST, "error correction", g.partition.fec_extent = &g.extents[0]);
-    REFUSED(UPDATE_ERROR_MANIFEST, "delta",
-            g.operations[1].type = WIRE__INSTALL_OPERATION__TYPE__SOURCE_COPY);
-    REFUSED(UPDATE_ERROR_MANIFEST, "delta",
-            g.operations[1].type = WIRE__INSTALL_OPERATION__TYPE__SOURCE_BSDIFF);
     REFUSED(UPDATE_ERROR_MANIFEST, "type 9", g.operations[1].type = 9);
     REFUSED(UPDATE_ERROR_MANIFEST, "type -1", g.operations[1].type = -1);
+}
+END_TEST
+
+#define DELTA_REFUSED(...) REFUSED_AFTER(good_manifest_make_delta(&g), __VA_ARGS__)
+
+START_TEST(a_delta_is_read_and_written)
+{
+    GoodManifest good;
+    good_manifest_init(&good);
+    good_manifest_make_delta(&good);
+    uint8_t *data, *written;
+    size_t n_bytes = good_manifest_pack(&good, &data), n_written;
+    Manifest *manifest = NULL;
+    ErrorText error = {0};
+    for (int i = 0; i < 2; i++) {
+        ck_assert_msg(
+                manifest_parse(2, data, n_bytes, &manifest, &error) == UPDATE_OK, "%s", error.line);
+        ck_assert_uint_eq(manifest->minor_version, 6);
+        ck_assert_str_eq(manifest->source_version, "1.2.2");
+        const PartitionUpdate *partition = &manifest->partitions[0];
+        ck_assert(partition->has_source);
+        ck_assert_uint_eq(partition->source_bytes, GOOD_OLD_BLOCKS * 4096);
+        ck_assert_uint_eq(partition->source_hash.bytes[0], 1);
+        const Operation *copy = &partition->operations[1];
+        ck_assert_int_eq(copy->type, OPERATION_SOURCE_COPY);
+        ck_assert_uint_eq(copy->n_src_bytes, 244 * 4096);
+        ck_assert_uint_eq(copy->src_extents[1].start_block, 100);
+        ck_assert(copy->has_src_sha256);
+        ck_assert_uint_eq(copy->src_sha256.bytes[0], 1);
+        ck_assert_int_eq(partition->operations[2].type, OPERATION_SOURCE_BSDIFF);
+        ck_assert_uint_eq(partition->operations[2].n_src_extents, 1);
+        ck_assert_int_eq(manifest_write(manifest, &written, &n_written, &error), 0);
+        manifest_free(manifest);
+        free(data);
+        data = written;
+        n_bytes = n_written;
+    }
+    free(data);
+}
+END_TEST
+
+START_TEST(each_known_minor_version_is_a_delta)
+{
+    GoodManifest good;
+    good_manifest_init(&good);
+    good_manifest_make_delta(&good);
+    for (good.manifest.minor_version = 2; good.manifest.minor_version <= 6;
+            good.manifest.minor_version++)
+        assert_taken(&good);
+}
+END_TEST
+
+START_TEST(a_full_payload_reads_nothing)
+{
+    REFUSED(UPDATE_ERROR_NO_PARTITION_INFO, "does not say what it begins with",
+            g.manifest.has_minor_version = 1, g.manifest.minor_version = 6);
+    DELTA_REFUSED(UPDATE_ERROR_MANIFEST, "not that it is a delta", g.manifest.minor_version = 0);
+    DELTA_REFUSED(
+            UPDATE_ERROR_NO_PARTITION_INFO, "begins with", g.partition.old_partition_info = NULL);
+    DELTA_REFUSED(UPDATE_ERROR_MANIFEST, "reads what the partition held before",
+            g.partition.old_partition_info = NULL, g.manifest.minor_version = 0);
+    DELTA_REFUSED(UPDATE_ERROR_NO_PARTITION_INFO, "SHA-256", g.old_info.has_hash = 0);
+    DELTA_REFUSED(UPDATE_ERROR_MANIFEST, "source, which its type does not read",
+            g.operations[1].type = WIRE__INSTALL_OPERATION__TYPE__ZERO);
+    DELTA_REFUSED(UPDATE_ERROR_MANIFEST, "source, which its type does not read",
+            g.operations[2].type = WIRE__INSTALL_OPERATION__TYPE__REPLACE);
+    DELTA_REFUSED(
+            UPDATE_ERROR_MANIFEST, "source version", g.manifest.source_version = (char *)"1\n");
+}
+END_TEST
+
+START_TEST(sources_lie_inside_what_was_held)
+{
+    DELTA_REFUSED(UPDATE_ERROR_MANIFEST, "not a multiple", g.old_info.size = 0);
+    DELTA_REFUSED(UPDATE_ERROR_MANIFEST, "not a multiple", g.old_info.size += 512);
+    DELTA_REFUSED(UPDATE_ERROR_MANIFEST, "not a multiple", g.old_info.size = UINT64_C(1) << 63);
+    DELTA_REFUSED(UPDATE_ERROR_MANIFEST, "beyond the 299", g.old_info.size -= 4096);
+    DELTA_REFUSED(UPDATE_ERROR_MANIFEST, "beyond the 300", g.src_extents[1].start_block++);
+    DELTA_REFUSED(
+            UPDATE_ERROR_MANIFEST, "beyond the 300", g.src_extents[1].start_block = UINT64_MAX);
+    DELTA_REFUSED(UPDATE_ERROR_MANIFEST, "beyond the 300",
+            g.src_extents[0].start_block = UINT64_MAX - 43);
+    DELTA_REFUSED(UPDATE_ERROR_MANIFEST, "an extent has 0 blocks", g.src_extents[0].num_blocks = 0);
+    DELTA_REFUSED(UPDATE_ERROR_MANIFEST, "copies 995328 bytes to", g.src_extents[0].num_blocks--);
+    DELTA_REFUSED(UPDATE_ERROR_MANIFEST, "reads 0 bytes", g.operations[1].n_src_extents = 0);
+    DELTA_REFUSED(UPDATE_ERROR_MANIFEST, "reads 8392704 bytes", g.src_extents[0].num_blocks = 2049,
+            g.operations[1].n_src_extents = 1);
+    DELTA_REFUSED(UPDATE_ERROR_OPERATION_HASH, "no SHA-256 hash of it",
+            g.operations[1].has_src_sha256_hash = 0);
+    DELTA_REFUSED(UPDATE_ERROR_OPERATION_HASH, "no SHA-256 hash of it",
+            g.operations[2].src_sha256_hash.len = 31);
+    DELTA_REFUSED(UPDATE_ERROR_MANIFEST, "0 bytes of data",
+            g.operations[1].type = WIRE__INSTALL_OPERATION__TYPE__SOURCE_BSDIFF);
+    DELTA_REFUSED(UPDATE_ERROR_MANIFEST, "copies, but has data",
+            g.operations[2].type = WIRE__INSTALL_OPERATION__TYPE__SOURCE_COPY,
+            g.operations[1].type = WIRE__INSTALL_OPERATION__TYPE__ZERO,
+            g.operations[1].n_src_extents = 0, g.src_extents[0].num_blocks = 100);
 }
 END_TEST
 
@@ -385,6 +481,10 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, what_is_read_is_written_the_same);
     tcase_add_test(tcase, optional_fields_may_be_absent);
     tcase_add_test(tcase, formats_that_are_not_ours_are_refused);
+    tcase_add_test(tcase, a_delta_is_read_and_written);
+    tcase_add_test(tcase, each_known_minor_version_is_a_delta);
+    tcase_add_test(tcase, a_full_payload_reads_nothing);
+    tcase_add_test(tcase, sources_lie_inside_what_was_held);
     tcase_add_test(tcase, names_are_checked);
     tcase_add_test(tcase, what_the_slot_must_hold_is_said);
     tcase_add_test(tcase, blobs_follow_one_another);

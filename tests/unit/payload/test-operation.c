@@ -7,6 +7,7 @@
 #include <string.h>
 #include <zstd.h>
 
+#include "common/bytes.h"
 #include "tests/unit/unit.h"
 
 #define TARGET_BYTES ((size_t)150 * 4096) /* some buffers and a rest */
@@ -352,15 +353,198 @@ START_TEST(bombs_cost_one_buffer)
 }
 END_TEST
 
-START_TEST(deltas_are_refused)
+/* --- what reads a source ------------------------------------------------------------------- */
+
+#define SOURCE_BYTES ((size_t)200 * 4096)
+
+/* The slot that runs: its blocks 20 to 119 and 150 to 199 are what content is. */
+static const Extent src_extents[] = {{20, 100}, {150, 50}};
+static uint8_t *source_data;
+static size_t n_reads_left; /* until reading fails */
+
+static void setup_source(void)
+{
+    source_data = malloc(SOURCE_BYTES);
+    memset(source_data, 0x55, SOURCE_BYTES);
+    memcpy(source_data + 20 * 4096, content, 100 * 4096);
+    memcpy(source_data + 150 * 4096, content + 100 * 4096, 50 * 4096);
+    n_reads_left = SIZE_MAX;
+    operation.src_extents = src_extents;
+    operation.n_src_extents = 2;
+    operation.n_src_bytes = TARGET_BYTES;
+    operation.has_src_sha256 = true;
+    operation.src_sha256 = sha256_of(content, TARGET_BYTES);
+}
+
+static void teardown_source(void)
+{
+    free(source_data);
+}
+
+static int on_read(uint64_t offset_bytes, uint8_t *ret_data, size_t n_bytes, void *userdata)
+{
+    ck_assert_ptr_eq(userdata, &source_data);
+    ck_assert_uint_eq(offset_bytes % 4096, 0);
+    ck_assert_uint_eq(n_bytes % 4096, 0);
+    ck_assert_uint_gt(n_bytes, 0);
+    ck_assert_uint_le(offset_bytes + n_bytes, SOURCE_BYTES);
+    if (n_reads_left == 0)
+        return -EIO;
+    n_reads_left--;
+    memcpy(ret_data, source_data + offset_bytes, n_bytes);
+    return 0;
+}
+
+static const OperationSource source = {on_read, &source_data};
+
+static UpdateError apply_with(const OperationSource *from, OperationType type, const uint8_t *data,
+        size_t n_bytes, ErrorText *error)
+{
+    static const OperationSink sink = {on_write, on_zero, &target};
+    operation.type = type;
+    operation.n_data_bytes = n_bytes;
+    if (n_bytes > 0)
+        operation.data_sha256 = sha256_of(data, n_bytes);
+    *error = (ErrorText){0};
+    return operation_apply(&operation, data, from, &sink, error);
+}
+
+/* A patch of one step, whose difference is all of one byte. Returns its length. */
+static size_t make_patch(uint8_t difference, size_t n_bytes, uint8_t *out)
+{
+    _cleanup_free_ uint8_t *data = malloc(n_bytes + 1);
+    memset(data, difference, n_bytes);
+    const Le64 step[3] = {le64(n_bytes), le64(0), le64(0)};
+    size_t n_control = make_bzip2((const uint8_t *)step, sizeof(step), out + 32);
+    size_t n_difference = make_bzip2(data, n_bytes, out + 32 + n_control);
+    const Le64 lengths[3] = {le64(n_control), le64(n_difference), le64(n_bytes)};
+    memcpy(out, "BSDIFF40", 8);
+    memcpy(out + 8, lengths, sizeof(lengths));
+    return 32 + n_control + n_difference + make_bzip2(data, 0, out + 32 + n_control + n_difference);
+}
+
+static const OperationType delta_types[] = {OPERATION_SOURCE_COPY, OPERATION_SOURCE_BSDIFF};
+
+/* Both make what the source is. */
+static UpdateError apply_delta(const OperationSource *from, int i, ErrorText *error)
+{
+    size_t n = i == 0 ? 0 : make_patch(0, TARGET_BYTES, blob);
+    return apply_with(from, delta_types[i], blob, n, error);
+}
+
+START_TEST(a_source_fills_the_extents)
 {
     ErrorText error;
-    operation.type = OPERATION_SOURCE_COPY;
-    ck_assert_int_eq(apply(blob, 1, &error), UPDATE_ERROR_OPERATION);
-    operation.type = OPERATION_SOURCE_BSDIFF;
-    ck_assert_int_eq(apply(blob, 1, &error), UPDATE_ERROR_OPERATION);
+    ck_assert_msg(apply_delta(&source, _i, &error) == UPDATE_OK, "%s", error.line);
+    assert_written();
+    target.n_written_bytes = 0;
+    operation.has_src_sha256 = false; /* as in format 1 */
+    ck_assert_msg(apply_delta(&source, _i, &error) == UPDATE_OK, "%s", error.line);
+    assert_written();
 }
 END_TEST
+
+START_TEST(a_patch_changes_the_source)
+{
+    ErrorText error;
+    size_t n = make_patch(3, TARGET_BYTES, blob);
+    ck_assert_msg(apply_with(&source, OPERATION_SOURCE_BSDIFF, blob, n, &error) == UPDATE_OK, "%s",
+            error.line);
+    for (size_t i = 0; i < TARGET_BYTES; i++)
+        content[i] = (uint8_t)(content[i] + 3);
+    assert_written();
+}
+END_TEST
+
+START_TEST(a_source_that_is_another_is_never_used)
+{
+    ErrorText error;
+    source_data[199 * 4096] ^= 1;
+    ck_assert_int_eq(apply_delta(&source, _i, &error), UPDATE_ERROR_SOURCE);
+    ck_assert_ptr_nonnull(strstr(error.line, "614400 bytes from block 20"));
+    ck_assert_uint_eq(target.n_written_bytes, 0);
+    ck_assert_int_eq(apply_delta(NULL, _i, &error), UPDATE_ERROR_SOURCE);
+    ck_assert_ptr_nonnull(strstr(error.line, "nothing here"));
+}
+END_TEST
+
+START_TEST(a_source_that_cannot_be_read_ends_it)
+{
+    ErrorText error;
+    for (size_t n = 0; n < 8; n++) {
+        n_reads_left = n;
+        ck_assert_int_eq(apply_delta(&source, _i, &error), UPDATE_ERROR_SOURCE);
+        ck_assert_msg(strstr(error.line, "Input/output error") != NULL, "%s", error.line);
+    }
+}
+END_TEST
+
+START_TEST(a_source_does_not_excuse_a_write_that_fails)
+{
+    ErrorText error;
+    target.answer = -ENOSPC;
+    ck_assert_int_eq(apply_delta(&source, _i, &error), UPDATE_ERROR_WRITE);
+}
+END_TEST
+
+START_TEST(holes_of_a_source_are_zeros)
+{
+    static const Extent with_hole[] = {{20, 100}, {EXTENT_HOLE, 50}};
+    ErrorText error;
+    operation.src_extents = with_hole;
+    operation.has_src_sha256 = false;
+    ck_assert_msg(apply_delta(&source, _i, &error) == UPDATE_OK, "%s", error.line);
+    memset(content + 100 * 4096, 0, 50 * 4096);
+    assert_written();
+}
+END_TEST
+
+START_TEST(patches_that_lie_are_refused)
+{
+    ErrorText error;
+    size_t n = make_patch(0, TARGET_BYTES, blob);
+    ck_assert_int_eq(apply_with(&source, OPERATION_SOURCE_BSDIFF, blob, n - 1, &error),
+            UPDATE_ERROR_OPERATION);
+    blob[n] = 0;
+    ck_assert_int_eq(apply_with(&source, OPERATION_SOURCE_BSDIFF, blob, n + 1, &error),
+            UPDATE_ERROR_OPERATION);
+    n = make_patch(0, TARGET_BYTES - 4096, blob);
+    ck_assert_int_eq(
+            apply_with(&source, OPERATION_SOURCE_BSDIFF, blob, n, &error), UPDATE_ERROR_OPERATION);
+    ck_assert_ptr_nonnull(strstr(error.line, "yields less"));
+    target.n_written_bytes = 0;
+    n = make_patch(0, TARGET_BYTES + 1, blob);
+    ck_assert_int_eq(
+            apply_with(&source, OPERATION_SOURCE_BSDIFF, blob, n, &error), UPDATE_ERROR_OPERATION);
+    ck_assert_ptr_nonnull(strstr(error.line, "more than may be written"));
+    ck_assert_uint_eq(target.n_written_bytes, 0);
+}
+END_TEST
+
+START_TEST(what_writes_where_it_reads_is_not_done_here)
+{
+    ErrorText error;
+    ck_assert_int_eq(apply_with(&source, OPERATION_MOVE, NULL, 0, &error), UPDATE_ERROR_OPERATION);
+    ck_assert_int_eq(
+            apply_with(&source, OPERATION_BSDIFF, NULL, 0, &error), UPDATE_ERROR_OPERATION);
+}
+END_TEST
+
+static void add_delta_case(Suite *suite)
+{
+    TCase *tcase = unit_case(suite, "delta");
+    tcase_add_checked_fixture(tcase, make_content, free_content);
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_checked_fixture(tcase, setup_source, teardown_source);
+    tcase_add_loop_test(tcase, a_source_fills_the_extents, 0, 2);
+    tcase_add_test(tcase, a_patch_changes_the_source);
+    tcase_add_loop_test(tcase, a_source_that_is_another_is_never_used, 0, 2);
+    tcase_add_loop_test(tcase, a_source_that_cannot_be_read_ends_it, 0, 2);
+    tcase_add_loop_test(tcase, a_source_does_not_excuse_a_write_that_fails, 0, 2);
+    tcase_add_loop_test(tcase, holes_of_a_source_are_zeros, 0, 2);
+    tcase_add_test(tcase, patches_that_lie_are_refused);
+    tcase_add_test(tcase, what_writes_where_it_reads_is_not_done_here);
+}
 
 Suite *unit_suite(void)
 {
@@ -378,6 +562,6 @@ Suite *unit_suite(void)
     tcase_add_loop_test(tcase, the_hash_is_looked_at_first, 0, 4);
     tcase_add_loop_test(tcase, a_write_that_fails_ends_it, 0, 4);
     tcase_add_test(tcase, bombs_cost_one_buffer);
-    tcase_add_test(tcase, deltas_are_refused);
+    add_delta_case(suite);
     return suite;
 }
