@@ -29,5 +29,7 @@ bool install_fault_is_kept(UpdateError code, bool is_resumed)
             UPDATE_ERROR_PAYLOAD_HASH, UPDATE_ERROR_SIGNATURE, UPDATE_ERROR_PAYLOAD_SIZE};
     if (code == UPDATE_ERROR_OPERATION_HASH)
         return is_resumed; /* the kept metadata may be another payload's */
+    if (code == UPDATE_ERROR_SOURCE)
+        return is_resumed; /* begun anew, it is refused before the target is touched */
     return is_one_of(code, codes, ELEMENTS(codes));
 }

@@ -42,6 +42,7 @@ void install_work_done(InstallWork *work)
     free(work->raw);
     install_files_free(work->files);
     free(work->policy);
+    install_source_free(work->source);
     payload_metadata_done(&work->metadata);
     free(work->is_done);
     payload_digest_free(work->digest);
@@ -283,6 +284,25 @@ static bool is_of_checkpoint(const InstallWork *work)
            (checkpoint->has_digest || !install_work_keeps_digest(work));
 }
 
+/* When an install is gone on with, what runs was held against its hash already, and each operation
+ * does so again for what it reads. */
+static UpdateError open_source(InstallWork *work, ErrorText *error)
+{
+    const PartitionUpdate *partition = work->metadata.partition;
+    if (work->metadata.manifest->format == 1 || !partition->has_source)
+        return UPDATE_OK;
+    const RunningSlot running = {
+            .disk_path = work->options->disk_path,
+            .label = work->options->running_label,
+            .version = work->options->running_version,
+    };
+    UpdateError code = install_source_new(
+            &running, partition, work->metadata.manifest->source_version, &work->source, error);
+    if (code != UPDATE_OK || work->is_resumed)
+        return code;
+    return install_source_check(work->source, work->is_cancelled, error);
+}
+
 UpdateError install_work_check(InstallWork *work, ErrorText *error)
 {
     UpdateError code = check_raw(work, error);
@@ -296,6 +316,8 @@ UpdateError install_work_check(InstallWork *work, ErrorText *error)
     }
     if (code == UPDATE_OK)
         code = check_sizes(work, error);
+    if (code == UPDATE_OK)
+        code = open_source(work, error);
     if (code != UPDATE_OK)
         return code;
     describe_content(work);

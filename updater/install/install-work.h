@@ -12,6 +12,7 @@
 
 #include "updater/install/checkpoint.h"
 #include "updater/install/install-files.h"
+#include "updater/install/install-source.h"
 #include "updater/install/install-target.h"
 #include "updater/install/install.h"
 #include "updater/install/metadata-check.h"
@@ -38,6 +39,7 @@ typedef struct {
     InstallFiles *files; /* beside the slot */
     uint8_t *policy;     /* of PCRs, for the server that waits for it; NULL: none. When proven */
     size_t n_policy_bytes;
+    InstallSource *source; /* what a delta begins with; NULL: a full payload */
 
     PayloadDigest *digest; /* NULL: the payload is not read from its first byte to its last */
     uint8_t *signature;    /* the payload signature; n_signatures_bytes of the manifest */
@@ -59,8 +61,9 @@ bool install_work_keeps_digest(const InstallWork *work);
  * hand: out of the local payload, or as an earlier install kept it. */
 UpdateError install_work_load(InstallWork *work, ErrorText *error);
 
-/* Checks raw as metadata_check does, and that slot and folders have room. Kept metadata that does
- * not pass is no error: raw is NULL afterwards, and must be fetched. */
+/* Checks raw as metadata_check does, that slot and folders have room, and that what runs is what a
+ * delta begins with; all before the target is touched. Kept metadata that does not pass is no
+ * error: raw is NULL afterwards, and must be fetched. */
 UpdateError install_work_check(InstallWork *work, ErrorText *error);
 
 /* Makes the target unbootable, opens it, and finds out what is in it already. Frees raw. */

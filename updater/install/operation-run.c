@@ -22,6 +22,11 @@ static int sink_write_file(
     return file_target_write(userdata, offset_bytes, data, n_bytes);
 }
 
+static int source_read(uint64_t offset_bytes, uint8_t *ret_data, size_t n_bytes, void *userdata)
+{
+    return install_source_read(userdata, offset_bytes, ret_data, n_bytes);
+}
+
 /* Format 1, which alone brings files, has no operation that makes zeros. */
 static int sink_zero_file(uint64_t offset_bytes, uint64_t n_bytes, void *userdata)
 {
@@ -46,6 +51,14 @@ static void for_each_extent(const OperationPlace *place, const Operation *operat
             call(place->target, extent->start_block * MANIFEST_BLOCK_BYTES,
                     extent->n_blocks * MANIFEST_BLOCK_BYTES);
     }
+}
+
+static void drop_source(const OperationPlace *place, const Operation *operation)
+{
+    for (size_t i = 0; place->source && i < operation->n_src_extents; i++)
+        install_source_drop(place->source,
+                operation->src_extents[i].start_block * MANIFEST_BLOCK_BYTES,
+                operation->src_extents[i].n_blocks * MANIFEST_BLOCK_BYTES);
 }
 
 static UpdateError read_blob(
@@ -75,8 +88,10 @@ UpdateError operation_run(const OperationPlace *place, const Operation *operatio
         sink = (OperationSink){.write = sink_write_file, .zero = sink_zero_file, .userdata = file};
     else if (!goes_to_slot(place, operation))
         return operation_check_blob(operation, blob, error);
-    UpdateError code =
-            operation_apply(operation, operation->n_data_bytes ? blob : NULL, NULL, &sink, error);
+    const OperationSource source = {source_read, (void *)place->source};
+    UpdateError code = operation_apply(operation, operation->n_data_bytes ? blob : NULL,
+            place->source ? &source : NULL, &sink, error);
+    drop_source(place, operation);
     for_each_extent(place, operation, install_target_write_behind);
     return code;
 }

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "updater/install/install-files.h"
+#include "updater/install/install-source.h"
 #include "updater/install/install-target.h"
 #include "updater/payload/operation.h"
 
@@ -17,6 +18,7 @@ typedef struct {
     InstallTarget *target; /* prepared */
     const Manifest *manifest;
     InstallFiles *files;         /* prepared */
+    const InstallSource *source; /* of a delta; NULL */
     int file_fd;                 /* the payload; -1: blobs come from elsewhere */
     uint64_t blobs_offset_bytes; /* of the first blob in the file */
     const atomic_bool *is_cancelled;
