@@ -11,6 +11,7 @@
 typedef struct {
     PayloadWriterOptions writer;
     PayloadToolSalt salt;
+    PayloadToolSources sources;
     const char *out_path;
     const char *key_paths[SIGNATURE_SET_ENTRIES_MAX];
     size_t n_keys;
@@ -23,6 +24,7 @@ enum {
     OPTION_PRODUCT,
     OPTION_VERSION,
     OPTION_MIN_VERSION,
+    OPTION_FROM_VERSION,
     OPTION_KEY,
     OPTION_SIGNATURE_SIZE,
     OPTION_THREADS,
@@ -37,6 +39,8 @@ static const struct option option_table[] = {
         {"product", required_argument, NULL, OPTION_PRODUCT},
         {"version", required_argument, NULL, OPTION_VERSION},
         {"min-version", required_argument, NULL, OPTION_MIN_VERSION},
+        {"from", required_argument, NULL, PAYLOAD_TOOL_FROM},
+        {"from-version", required_argument, NULL, OPTION_FROM_VERSION},
         {"key", required_argument, NULL, OPTION_KEY},
         {"signature-size", required_argument, NULL, OPTION_SIGNATURE_SIZE},
         {"threads", required_argument, NULL, OPTION_THREADS},
@@ -90,6 +94,11 @@ static int take_option(void *userdata, int option)
     case OPTION_MIN_VERSION:
         options->writer.min_version = optarg;
         return 0;
+    case PAYLOAD_TOOL_FROM:
+        return payload_tool_take_source(&options->sources);
+    case OPTION_FROM_VERSION:
+        options->writer.source_version = optarg;
+        return 0;
     case OPTION_KEY:
     case OPTION_SIGNATURE_SIZE:
         return take_signature(options, option);
@@ -125,6 +134,8 @@ static int check_v1(const CreateOptions *options)
         return payload_tool_usage_error(
                 "format 1 holds no product, no versions and no tree, and is "
                 "compressed by bzip2: leave out their options");
+    if (options->sources.n_arguments > 0 || writer->source_version)
+        return payload_tool_usage_error("deltas are made in format 2 only: leave out --from");
     return 0;
 }
 
@@ -132,6 +143,8 @@ static int check_v2(const CreateOptions *options)
 {
     if (!options->writer.product || !options->writer.version)
         return payload_tool_usage_error("create needs --product and --version");
+    if (options->writer.source_version && options->sources.n_arguments == 0)
+        return payload_tool_usage_error("--from-version goes with --from");
     return 0;
 }
 
@@ -180,18 +193,37 @@ static int add_signers(
     return r;
 }
 
-static int add_partition(PayloadWriter *writer, const char *argument, ErrorText *error)
+static int add_partition(PayloadWriter *writer, const char *name, const char *image_path,
+        const char *old_path, ErrorText *error)
 {
-    const char *equals = strchr(argument, '=');
-    _cleanup_free_ char *name = strndup(argument, (size_t)(equals - argument));
-    if (!name)
-        return -ENOMEM;
     size_t n_padded_bytes = 0;
-    int r = payload_writer_add_partition(writer, name, equals + 1, &n_padded_bytes, error);
+    int r = payload_writer_add_partition(
+            writer, name, image_path, old_path, &n_padded_bytes, error);
     if (r >= 0 && n_padded_bytes > 0)
         fprintf(stderr,
                 UPDATE_PAYLOAD ": %s does not end on a block of 4096 bytes: %zu zeros were added\n",
-                equals + 1, n_padded_bytes);
+                image_path, n_padded_bytes);
+    return r;
+}
+
+/* NAME=IMAGE is cut in two, in the program's arguments. */
+static int add_partitions(PayloadWriter *writer, const CreateOptions *options, char **arguments,
+        size_t n_arguments, ErrorText *error)
+{
+    const char *names[MANIFEST_PARTITIONS_MAX], *images[MANIFEST_PARTITIONS_MAX];
+    const char *sources[MANIFEST_PARTITIONS_MAX];
+    if (n_arguments > MANIFEST_PARTITIONS_MAX)
+        return error_say(
+                error, -EINVAL, "a payload has at most %d partitions", MANIFEST_PARTITIONS_MAX);
+    for (size_t i = 0; i < n_arguments; i++) {
+        char *equals = strchr(arguments[i], '=');
+        *equals = '\0';
+        names[i] = arguments[i];
+        images[i] = equals + 1;
+    }
+    int r = payload_tool_assign_sources(&options->sources, names, n_arguments, sources, error);
+    for (size_t i = 0; r >= 0 && i < n_arguments; i++)
+        r = add_partition(writer, names[i], images[i], sources[i], error);
     return r;
 }
 
@@ -202,8 +234,8 @@ static int create(const CreateOptions *options, SigningKey **keys, char **argume
     int r = payload_writer_new(options->out_path, &options->writer, &writer, error);
     if (r >= 0)
         r = add_signers(writer, options, keys, error);
-    for (size_t i = 0; r >= 0 && i < n_arguments; i++)
-        r = add_partition(writer, arguments[i], error);
+    if (r >= 0)
+        r = add_partitions(writer, options, arguments, n_arguments, error);
     return r < 0 ? r : payload_writer_finish(writer, error);
 }
 

@@ -6,6 +6,7 @@
 
 typedef struct {
     PayloadToolKeys keys;
+    PayloadToolSources sources;
     const char *name;
     const char *out_path;
     const char *path;
@@ -14,6 +15,7 @@ typedef struct {
 static const struct option option_table[] = {
         {"public-key", required_argument, NULL, PAYLOAD_TOOL_PUBLIC_KEY},
         {"key-dir", required_argument, NULL, PAYLOAD_TOOL_KEY_DIR},
+        {"from", required_argument, NULL, PAYLOAD_TOOL_FROM},
         {"partition", required_argument, NULL, 'p'},
         {"output", required_argument, NULL, 'o'},
         {0},
@@ -29,6 +31,8 @@ static int take_option(void *userdata, int option)
     case 'o':
         options->out_path = optarg;
         return 0;
+    case PAYLOAD_TOOL_FROM:
+        return payload_tool_take_source(&options->sources);
     default:
         return payload_tool_take_key(&options->keys, option);
     }
@@ -69,6 +73,20 @@ static const PartitionUpdate *find_partition(
     return NULL;
 }
 
+/* Opens what the partition begins with; NULL where it begins with nothing. */
+static UpdateError open_source(const ExtractOptions *options, const Manifest *manifest,
+        const PartitionUpdate *partition, PayloadSource **ret_source, ErrorText *error)
+{
+    const char *paths[MANIFEST_PARTITIONS_MAX];
+    if (payload_tool_assign_payload_sources(&options->sources, manifest, paths, error) < 0)
+        return UPDATE_ERROR_GENERIC;
+    const char *path = paths[partition - manifest->partitions];
+    if (path)
+        return payload_source_open(path, partition, ret_source, error);
+    return partition->has_source ? payload_tool_refuse_without_source(manifest, partition, error)
+                                 : UPDATE_OK;
+}
+
 static UpdateError extract(const ExtractOptions *options, ErrorText *error)
 {
     _cleanup_(payload_file_freep) PayloadFile *file = NULL;
@@ -79,10 +97,14 @@ static UpdateError extract(const ExtractOptions *options, ErrorText *error)
             find_partition(payload_file_manifest(file), options->name, error);
     if (!partition)
         return UPDATE_ERROR_GENERIC;
+    _cleanup_(payload_source_freep) PayloadSource *source = NULL;
+    failure = open_source(options, payload_file_manifest(file), partition, &source, error);
+    if (failure != UPDATE_OK)
+        return failure;
     _cleanup_(output_file_freep) OutputFile *out = NULL;
     if (output_file_new(options->out_path, &out, error) < 0)
         return UPDATE_ERROR_GENERIC;
-    failure = payload_file_extract(file, partition, output_file_fd(out), 0, error);
+    failure = payload_file_extract(file, partition, source, output_file_fd(out), 0, error);
     if (failure == UPDATE_OK && output_file_commit(out, error) < 0)
         failure = UPDATE_ERROR_WRITE;
     return failure;

@@ -70,6 +70,63 @@ void payload_tool_keys_done(PayloadToolKeys *keys)
     keys->ring = NULL;
 }
 
+int payload_tool_take_source(PayloadToolSources *sources)
+{
+    if (sources->n_arguments == ELEMENTS(sources->arguments))
+        return payload_tool_usage_error("at most %d --from", MANIFEST_PARTITIONS_MAX);
+    sources->arguments[sources->n_arguments++] = optarg;
+    return 0;
+}
+
+/* The path in NAME=PATH, if it is of this name. */
+static const char *path_behind(const char *argument, const char *name)
+{
+    size_t n = strlen(name);
+    return strncmp(argument, name, n) == 0 && argument[n] == '=' ? argument + n + 1 : NULL;
+}
+
+int payload_tool_assign_sources(const PayloadToolSources *sources, const char *const *names,
+        size_t n_names, const char **ret_paths, ErrorText *error)
+{
+    for (size_t i = 0; i < n_names; i++)
+        ret_paths[i] = NULL;
+    for (size_t i = 0; i < sources->n_arguments; i++) {
+        const char *argument = sources->arguments[i], *path = NULL;
+        size_t name = 0;
+        while (name < n_names && !(path = path_behind(argument, names[name])))
+            name++;
+        if (!path && n_names == 1) {
+            path = argument;
+            name = 0;
+        }
+        if (!path)
+            return error_say(error, -EINVAL,
+                    "--from '%s' belongs to none of the partitions: say NAME=OLD", argument);
+        if (ret_paths[name])
+            return error_say(error, -EINVAL, "--from is given twice for partition %s", names[name]);
+        ret_paths[name] = path;
+    }
+    return 0;
+}
+
+int payload_tool_assign_payload_sources(const PayloadToolSources *sources, const Manifest *manifest,
+        const char *ret_paths[MANIFEST_PARTITIONS_MAX], ErrorText *error)
+{
+    const char *names[MANIFEST_PARTITIONS_MAX];
+    for (size_t i = 0; i < manifest->n_partitions; i++)
+        names[i] = manifest->partitions[i].name;
+    return payload_tool_assign_sources(sources, names, manifest->n_partitions, ret_paths, error);
+}
+
+UpdateError payload_tool_refuse_without_source(
+        const Manifest *manifest, const PartitionUpdate *partition, ErrorText *error)
+{
+    bool has_version = manifest->source_version[0];
+    return error_say(error, UPDATE_ERROR_SOURCE,
+            "partition %s is a delta: --from must name the image that it begins with%s%s",
+            partition->name, has_version ? ", that of version " : "", manifest->source_version);
+}
+
 UpdateError payload_tool_open_verified(
         const char *path, const PayloadToolKeys *keys, PayloadFile **ret_file, ErrorText *error)
 {

@@ -42,12 +42,34 @@ typedef struct {
 } PayloadToolKeys;
 
 /* For a verb's table, beyond the numbers of its own options: --public-key and --key-dir. */
-enum { PAYLOAD_TOOL_PUBLIC_KEY = 512, PAYLOAD_TOOL_KEY_DIR };
+enum { PAYLOAD_TOOL_PUBLIC_KEY = 512, PAYLOAD_TOOL_KEY_DIR, PAYLOAD_TOOL_FROM };
 
 /* Adds the key or the folder of keys in optarg. Returns 0, or the exit code when that failed and
  * was said; EXIT_USAGE for any other option, about which getopt_long() has said why. */
 int payload_tool_take_key(PayloadToolKeys *keys, int option);
 void payload_tool_keys_done(PayloadToolKeys *keys);
+
+/* The images that deltas begin with, as --from names them: OLD, or NAME=OLD. Starts empty ({0}). */
+typedef struct {
+    const char *arguments[MANIFEST_PARTITIONS_MAX]; /* borrowed */
+    size_t n_arguments;
+} PayloadToolSources;
+
+/* Adds --from's value. Returns 0, or the exit code when there are too many and that was said. */
+int payload_tool_take_source(PayloadToolSources *sources);
+
+/* Sets the path of each partition, NULL where it has none. OLD alone will do where there is one
+ * partition. Errors: -EINVAL when one belongs to none of the partitions. */
+int payload_tool_assign_sources(const PayloadToolSources *sources, const char *const *names,
+        size_t n_names, const char **ret_paths, ErrorText *error);
+
+/* The same for the partitions of a payload. Errors: as above. */
+int payload_tool_assign_payload_sources(const PayloadToolSources *sources, const Manifest *manifest,
+        const char *ret_paths[MANIFEST_PARTITIONS_MAX], ErrorText *error);
+
+/* Says which image is missing. Returns UPDATE_ERROR_SOURCE. */
+UpdateError payload_tool_refuse_without_source(
+        const Manifest *manifest, const PartitionUpdate *partition, ErrorText *error);
 
 /* Opens a payload and holds both signatures against the keys. Returns UPDATE_OK with the file. */
 UpdateError payload_tool_open_verified(

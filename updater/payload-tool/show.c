@@ -83,14 +83,22 @@ static json_t *verity_value(const PartitionUpdate *partition)
             "has_block_index", (int)(partition->block_index != NULL));
 }
 
+static json_t *source_value(const PartitionUpdate *partition)
+{
+    return json_pack("{s:o, s:o}", "size_bytes", number(partition->source_bytes), "sha256",
+            hex_value(partition->source_hash.bytes, SHA256_BYTES));
+}
+
 static json_t *partition_value(const PartitionUpdate *partition)
 {
     uint64_t n_data_bytes = 0;
     for (size_t i = 0; i < partition->n_operations; i++)
         n_data_bytes += partition->operations[i].n_data_bytes;
-    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "name", partition->name, "size_bytes",
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "name", partition->name, "size_bytes",
             number(partition->size_bytes), "sha256", hex_value(partition->hash.bytes, SHA256_BYTES),
-            "data_bytes", number(n_data_bytes), "operations", operations_value(partition), "verity",
+            "data_bytes", number(n_data_bytes), "source",
+            partition->has_source ? source_value(partition) : json_null(), "operations",
+            operations_value(partition), "verity",
             partition->has_verity ? verity_value(partition) : json_null());
 }
 
@@ -101,9 +109,10 @@ static json_t *payload_value(const PayloadFile *file)
     json_t *partitions = json_array();
     for (size_t i = 0; i < manifest->n_partitions; i++)
         json_array_append_new(partitions, partition_value(&manifest->partitions[i]));
-    return json_pack("{s:i, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "format",
-            (int)manifest->format, "product", manifest->product, "version", manifest->version,
-            "min_version", manifest->min_version, "size_bytes",
+    return json_pack("{s:i, s:i, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "format",
+            (int)manifest->format, "minor_version", (int)manifest->minor_version, "product",
+            manifest->product, "version", manifest->version, "min_version", manifest->min_version,
+            "source_version", manifest->source_version, "size_bytes",
             number(payload_file_size_bytes(file)), "manifest_bytes",
             number(header->n_manifest_bytes), "metadata_signed_bytes",
             number(header->n_signed_bytes), "data_offset_bytes", number(header->n_metadata_bytes),
@@ -139,6 +148,11 @@ static void print_partition(const json_t *partition)
     printf("partition %s\n", text_of(partition, "name"));
     printf("  size:               %" PRId64 " bytes\n", number_of(partition, "size_bytes"));
     printf("  sha256:             %s\n", text_of(partition, "sha256"));
+    const json_t *source = json_object_get(partition, "source");
+    if (!json_is_null(source)) {
+        printf("  delta from:         %" PRId64 " bytes\n", number_of(source, "size_bytes"));
+        printf("  of sha256:          %s\n", text_of(source, "sha256"));
+    }
     const json_t *verity = json_object_get(partition, "verity");
     if (!json_is_null(verity)) {
         printf("  root hash:          %s\n", text_of(verity, "root_hash"));
@@ -164,6 +178,11 @@ static void print_names(const json_t *payload)
     printf("product:              %s\n", text_of(payload, "product"));
     printf("version:              %s\n", text_of(payload, "version"));
     printf("installs from:        %s\n", min_version[0] ? min_version : "any version");
+    if (number_of(payload, "minor_version") == MANIFEST_MINOR_FULL)
+        return;
+    const char *source = text_of(payload, "source_version");
+    printf("delta from:           %s (minor version %" PRId64 ")\n",
+            source[0] ? source : "an image, see its hash", number_of(payload, "minor_version"));
 }
 
 static void print_text(const json_t *payload)

@@ -19,10 +19,10 @@ static const Verb verbs[] = {
                 update_payload_sign},
         {"show", 0, -1, "[--json] PAYLOAD", "say what is in a payload; verifies nothing",
                 update_payload_show},
-        {"verify", 0, -1, "KEYS [--full] PAYLOAD", "check signatures and data",
+        {"verify", 0, -1, "KEYS [--full] [--from OLD] PAYLOAD", "check signatures and data",
                 update_payload_verify},
-        {"extract", 0, -1, "KEYS [-p NAME] -o IMAGE PAYLOAD", "verify, and write a partition",
-                update_payload_extract},
+        {"extract", 0, -1, "KEYS [-p NAME] [--from OLD] -o IMAGE PAYLOAD",
+                "verify, and write a partition", update_payload_extract},
         {0},
 };
 
@@ -49,6 +49,11 @@ static const char options_help[] =
         "  --product NAME        what the payload is for; clients of another product refuse it\n"
         "  --version VERSION     what the images hold\n"
         "  --min-version VERSION the oldest running version that may install it\n"
+        "  --from OLD            make a delta, for machines that run this image and no others: each\n"
+        "                        chunk is copied from OLD, patched, or sent, whatever is smallest;\n"
+        "                        with several partitions NAME=OLD, several times\n"
+        "  --from-version VERSION\n"
+        "                        what OLD holds; where it has a trailer, that says it\n"
         "  --key PEM             sign with this private key (RSA of 2048 to 4096 bits, Ed25519);\n"
         "                        may be given several times\n"
         "  --signature-size N    leave room for a signature of N bytes, to be put in by 'sign':\n"
@@ -69,7 +74,10 @@ static const char options_help[] =
         "verify:\n"
         "  --full                also make every partition, in $TMPDIR or /var/tmp, and hold its\n"
         "                        hash, root hash and block index against the manifest\n"
+        "  --from OLD            of a delta: what it begins with, as for create; without it, only\n"
+        "                        signatures, structure and the data's hashes are checked\n"
         "extract:\n"
+        "  --from OLD            of a delta: what it begins with, as for create\n"
         "  -p, --partition NAME  needed where the payload has several\n"
         "  -o, --output IMAGE    file system and hash tree, as they lie in a slot\n"
         "\n"

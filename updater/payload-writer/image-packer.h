@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* An image cut into operations of 1 MiB of target, compressed by worker threads, the blobs laid
- * one behind the other. The same image and level give the same bytes, however many threads. */
+/* An image cut into chunks of 1 MiB of target, compressed by worker threads, the blobs laid one
+ * behind the other. A chunk is one operation; in a delta it is up to three: zeros, copies of the
+ * old image, and what is new, as a patch or compressed, whatever is smallest. The same images and
+ * level give the same bytes, however many threads. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -10,6 +12,7 @@
 
 #include "common/cleanup.h"
 #include "common/error-text.h"
+#include "updater/payload-writer/block-map.h"
 #include "updater/payload/manifest.h"
 
 #define IMAGE_PACKER_OPERATION_BYTES (1 << 20) /* of target */
@@ -23,6 +26,7 @@ typedef struct {
     unsigned n_threads;     /* 0: one per processor, at most 32 */
     int level;              /* of zstd; 0: IMAGE_PACKER_LEVEL */
     bool is_bzip2;          /* for format 1: bzip2 at its best, and no zeros that are not data */
+    const BlockMap *map;    /* of this image, borrowed: a delta; NULL */
     uint64_t n_image_bytes; /* where the image ends, perhaps inside the last block */
     /* Called by one thread at a time with the bytes read since the last call; may be NULL. */
     void (*on_progress)(uint64_t n_bytes, void *userdata);
@@ -37,8 +41,9 @@ const Operation *packed_image_operations(const PackedImage *image, size_t *ret_n
 
 /* Packs the blocks of image_fd that lie in the parts; no operation holds blocks of two parts. Blobs
  * are appended to blob_fd at *n_blob_bytes, which is advanced; operations' offsets count from 0 of
- * that file. Memory is about 3 MiB a thread. Blocks. Errors: -EINVAL for a level that zstd does not
- * have, -ENOMEM, errno of read, write and thread; *n_blob_bytes is then anywhere. */
+ * that file. Memory is about 5 MiB a thread, of a delta 40. Blocks.
+ * Errors: -EINVAL for a level that zstd does not have, -ENOMEM, errno of read, write and thread;
+ * *n_blob_bytes is then anywhere. */
 int image_packer_run(const ImagePackerOptions *options, int image_fd, const Extent *parts,
         size_t n_parts, int blob_fd, uint64_t *n_blob_bytes, PackedImage **ret_image,
         ErrorText *error);

@@ -15,8 +15,10 @@
 #include "updater/payload/partition-digest.h"
 #include "updater/payload-writer/tree-salt.h"
 
-/* The image is read twice: packed, then hashed. One that changes between the passes would make a
- * payload that contradicts itself, so its times are held against each other. */
+/* The image is read twice: packed, then hashed; for a delta, its blocks are looked up in the old
+ * image before that. One that changes between the passes would make a payload that contradicts
+ * itself, so its times are held against each other. A delta has no block index: the index serves
+ * clients that fetch what they lack of a full payload, and would be most of a small delta. */
 #define PIECE_BYTES ((size_t)256 * 1024)
 
 struct PartitionBuilder {
@@ -25,19 +27,20 @@ struct PartitionBuilder {
     PackedImage *image;
     PartitionDigest digest;
     size_t n_padded_bytes;
+    char source_version[SLOT_TRAILER_TEXT_BYTES];
 };
 
 /* What the passes share. */
 typedef struct {
     const PayloadWriterOptions *options;
     PartitionBuilder *builder;
-    const char *scratch_path;
+    const PartitionPaths *paths;
     int image_fd;
     uint64_t n_image_bytes; /* of what is packed */
     uint64_t n_blocks;
     bool has_trailer;
     SlotTrailer trailer;
-    uint64_t n_done_bytes; /* of both passes */
+    uint64_t n_done_bytes; /* of all passes */
     uint64_t n_total_bytes;
 } Job;
 
@@ -109,7 +112,7 @@ static int hash_image(Job *job, ErrorText *error)
     _cleanup_close_ int scratch_fd = -1;
     VerityRegion tree = {job->image_fd, partition->tree_start_block * MANIFEST_BLOCK_BYTES};
     if (partition->has_verity && !is_tree_there) {
-        scratch_fd = output_file_open_scratch(job->scratch_path, error);
+        scratch_fd = output_file_open_scratch(job->paths->scratch, error);
         if (scratch_fd < 0)
             return scratch_fd;
         tree = (VerityRegion){scratch_fd, 0};
@@ -120,8 +123,49 @@ static int hash_image(Job *job, ErrorText *error)
         return r;
     partition->hash = digest->hash;
     partition->root_hash = digest->root_hash;
-    partition->block_index = digest->block_index;
+    partition->block_index = partition->has_source ? NULL : digest->block_index;
     return 0;
+}
+
+static int refuse_changed(const char *path, ErrorText *error)
+{
+    return error_say(error, -EINVAL, "%s changed while it was read: start again", path);
+}
+
+/* An old image that says what it is must be of this product, and of the version that was said. */
+static int check_old(Job *job, const OldImage *old, ErrorText *error)
+{
+    const PayloadWriterOptions *options = job->options;
+    const char *product = old_image_product(old), *version = old_image_version(old);
+    if (product[0] && strcmp(product, options->product) != 0)
+        return error_say(error, -EINVAL, "%s is of the product %s, not %s", job->paths->old,
+                product, options->product);
+    if (version[0] && options->source_version && strcmp(version, options->source_version) != 0)
+        return error_say(error, -EINVAL, "%s is of the version %s, not %s", job->paths->old,
+                version, options->source_version);
+    snprintf(job->builder->source_version, sizeof(job->builder->source_version), "%s", version);
+    return 0;
+}
+
+/* Reads the old image, and looks the new one's blocks up in it. */
+static int look_up(Job *job, OldImage **ret_old, BlockMap **ret_map, ErrorText *error)
+{
+    PartitionUpdate *partition = &job->builder->partition;
+    _cleanup_(old_image_freep) OldImage *old = NULL;
+    int r = old_image_new(job->paths->old, &old, error);
+    if (r >= 0)
+        r = check_old(job, old, error);
+    if (r < 0)
+        return r;
+    partition->has_source = true;
+    partition->source_bytes = old_image_n_blocks(old) * MANIFEST_BLOCK_BYTES;
+    partition->source_hash = *old_image_hash(old);
+    job->n_total_bytes += job->n_image_bytes;
+    r = block_map_new(
+            old, job->image_fd, job->n_image_bytes, job->n_blocks, on_progress, job, ret_map);
+    if (r >= 0)
+        *ret_old = TAKE_PTR(old);
+    return r;
 }
 
 /* Everything but a tree that is there: the client builds that one. */
@@ -140,18 +184,26 @@ static int pack_image(Job *job, int blob_fd, uint64_t *n_blob_bytes, ErrorText *
     job->n_total_bytes = partition->size_bytes;
     for (size_t i = 0; i < N_PARTS; i++)
         job->n_total_bytes += parts[i].n_blocks * MANIFEST_BLOCK_BYTES;
+    _cleanup_(old_image_freep) OldImage *old = NULL;
+    _cleanup_(block_map_freep) BlockMap *map = NULL;
+    int r = job->paths->old ? look_up(job, &old, &map, error) : 0;
+    if (r < 0)
+        return r;
     ImagePackerOptions options = {
             .n_threads = job->options->n_threads,
             .level = job->options->level,
             .is_bzip2 = is_v1(job),
+            .map = map,
             .n_image_bytes = job->n_image_bytes,
             .on_progress = on_progress,
             .userdata = job,
     };
-    int r = image_packer_run(&options, job->image_fd, parts, N_PARTS, blob_fd, n_blob_bytes,
+    r = image_packer_run(&options, job->image_fd, parts, N_PARTS, blob_fd, n_blob_bytes,
             &job->builder->image, error);
     if (r < 0)
         return r;
+    if (old && !old_image_is_unchanged(old))
+        return refuse_changed(job->paths->old, error);
     partition->operations = packed_image_operations(job->builder->image, &partition->n_operations);
     return 0;
 }
@@ -160,7 +212,7 @@ static int pack_image(Job *job, int blob_fd, uint64_t *n_blob_bytes, ErrorText *
 static int copy_padded(Job *job, ErrorText *error)
 {
     uint64_t n_bytes = job->n_image_bytes;
-    _cleanup_close_ int copy_fd = output_file_open_scratch(job->scratch_path, error);
+    _cleanup_close_ int copy_fd = output_file_open_scratch(job->paths->scratch, error);
     if (copy_fd < 0)
         return copy_fd;
     _cleanup_free_ uint8_t *piece = malloc(PIECE_BYTES);
@@ -226,9 +278,9 @@ static int prepare_v2(Job *job, const char *image_path, int *ret_copy_fd, ErrorT
     return read_trailer(job, image_path, error);
 }
 
-static int build(
-        Job *job, const char *image_path, int blob_fd, uint64_t *n_blob_bytes, ErrorText *error)
+static int build(Job *job, int blob_fd, uint64_t *n_blob_bytes, ErrorText *error)
 {
+    const char *image_path = job->paths->image;
     _cleanup_close_ int fd = open(image_path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return error_say(error, -errno, "%s cannot be opened: %s", image_path, strerror(errno));
@@ -248,12 +300,12 @@ static int build(
     if (r >= 0)
         r = pack_and_hash(job, blob_fd, n_blob_bytes, error);
     if (r >= 0 && (fstat(fd, &after) < 0 || has_changed(&before, &after)))
-        r = error_say(error, -EINVAL, "%s changed while it was read: start again", image_path);
+        r = refuse_changed(image_path, error);
     return r;
 }
 
 int partition_builder_run(const PayloadWriterOptions *options, const char *name,
-        const char *image_path, const char *scratch_path, int blob_fd, uint64_t *n_blob_bytes,
+        const PartitionPaths *paths, int blob_fd, uint64_t *n_blob_bytes,
         PartitionBuilder **ret_builder, ErrorText *error)
 {
     _cleanup_(partition_builder_freep) PartitionBuilder *builder = calloc(1, sizeof(*builder));
@@ -267,10 +319,10 @@ int partition_builder_run(const PayloadWriterOptions *options, const char *name,
     Job job = {
             .options = options,
             .builder = builder,
-            .scratch_path = scratch_path,
+            .paths = paths,
             .image_fd = -1,
     };
-    int r = build(&job, image_path, blob_fd, n_blob_bytes, error);
+    int r = build(&job, blob_fd, n_blob_bytes, error);
     if (r < 0)
         return r;
     *ret_builder = TAKE_PTR(builder);
@@ -290,6 +342,11 @@ void partition_builder_free(PartitionBuilder *builder)
 const PartitionUpdate *partition_builder_partition(const PartitionBuilder *builder)
 {
     return &builder->partition;
+}
+
+const char *partition_builder_source_version(const PartitionBuilder *builder)
+{
+    return builder->source_version;
 }
 
 size_t partition_builder_n_padded_bytes(const PartitionBuilder *builder)

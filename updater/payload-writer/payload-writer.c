@@ -46,6 +46,8 @@ static int check_options(const PayloadWriterOptions *options, ErrorText *error)
         return error_say(error, -EINVAL, "the version %s", rule);
     if (options->min_version && options->min_version[0] && !manifest_is_text(options->min_version))
         return error_say(error, -EINVAL, "the minimum version %s", rule);
+    if (options->source_version && !manifest_is_text(options->source_version))
+        return error_say(error, -EINVAL, "the version that a delta begins with %s", rule);
     if (options->n_salt_bytes > VERITY_SALT_MAX_BYTES)
         return error_say(error, -EINVAL, "a salt has at most %d bytes", VERITY_SALT_MAX_BYTES);
     return 0;
@@ -125,7 +127,7 @@ static int check_kind(const PayloadWriter *writer, const char *name, ErrorText *
 }
 
 int payload_writer_add_partition(PayloadWriter *writer, const char *name, const char *image_path,
-        size_t *ret_n_padded_bytes, ErrorText *error)
+        const char *old_path, size_t *ret_n_padded_bytes, ErrorText *error)
 {
     if (writer->n_builders == MANIFEST_PARTITIONS_MAX)
         return error_say(
@@ -142,12 +144,30 @@ int payload_writer_add_partition(PayloadWriter *writer, const char *name, const 
     if (r < 0)
         return r;
     PartitionBuilder *builder = NULL;
-    r = partition_builder_run(writer->options, name, image_path, writer->out_path, writer->spool_fd,
+    const PartitionPaths paths = {image_path, old_path, writer->out_path};
+    r = partition_builder_run(writer->options, name, &paths, writer->spool_fd,
             &writer->n_spool_bytes, &builder, error);
     if (r < 0)
         return r;
     writer->builders[writer->n_builders++] = builder;
     *ret_n_padded_bytes = partition_builder_n_padded_bytes(builder);
+    return 0;
+}
+
+/* What the old images hold: all the same, where they say so. */
+static int find_source_version(
+        const PayloadWriter *writer, const char **ret_version, ErrorText *error)
+{
+    const char *version = writer->options->source_version;
+    *ret_version = version ? version : "";
+    for (size_t i = 0; i < writer->n_builders; i++) {
+        const char *own = partition_builder_source_version(writer->builders[i]);
+        if (own[0] && (*ret_version)[0] && strcmp(own, *ret_version) != 0)
+            return error_say(error, -EINVAL, "the old images are of different versions: %s and %s",
+                    *ret_version, own);
+        if (own[0])
+            *ret_version = own;
+    }
     return 0;
 }
 
@@ -240,14 +260,22 @@ int payload_writer_finish(PayloadWriter *writer, ErrorText *error)
         return error_say(error, -EINVAL, "a payload needs an image");
     if (is_v1)
         signature_set_number_entries(writer->payload_signatures);
+    const char *source_version;
+    int r = find_source_version(writer, &source_version, error);
+    if (r < 0)
+        return r;
+    bool is_delta = false;
     PartitionUpdate partitions[MANIFEST_PARTITIONS_MAX];
-    for (size_t i = 0; i < writer->n_builders; i++)
+    for (size_t i = 0; i < writer->n_builders; i++) {
         partitions[i] = *partition_builder_partition(writer->builders[i]);
+        is_delta = is_delta || partitions[i].has_source;
+    }
     Manifest manifest = {
+            .minor_version = is_delta ? MANIFEST_MINOR_VERITY : MANIFEST_MINOR_FULL,
             .product = writer->options->product,
             .version = writer->options->version,
             .min_version = writer->options->min_version ? writer->options->min_version : "",
-            .source_version = "",
+            .source_version = is_delta ? source_version : "",
             .partitions = partitions,
             .n_partitions = writer->n_builders,
             .signatures_offset_bytes = writer->n_spool_bytes,
@@ -255,8 +283,8 @@ int payload_writer_finish(PayloadWriter *writer, ErrorText *error)
     };
     _cleanup_free_ uint8_t *data = NULL;
     size_t n_bytes;
-    int r = is_v1 ? manifest_write_v1(&manifest, &data, &n_bytes, error)
-                  : manifest_write(&manifest, &data, &n_bytes, error);
+    r = is_v1 ? manifest_write_v1(&manifest, &data, &n_bytes, error)
+              : manifest_write(&manifest, &data, &n_bytes, error);
     if (r < 0)
         return r;
     if (n_bytes > (is_v1 ? PAYLOAD_MANIFEST_V1_MAX_BYTES : PAYLOAD_MANIFEST_MAX_BYTES))

@@ -22,13 +22,15 @@ typedef struct {
     const char *product;
     const char *version;
     const char *min_version; /* "" or NULL: any running version may install it */
+    const char
+            *source_version; /* of a delta: what the old images hold; NULL: as their trailers say */
     unsigned n_threads;      /* 0: one per processor */
     int level;               /* of zstd; 0: IMAGE_PACKER_LEVEL */
     bool without_verity;     /* images come as they are and no tree is made */
     bool has_salt;           /* of the tree; else derived from product and partition */
     uint8_t salt[VERITY_SALT_MAX_BYTES];
     size_t n_salt_bytes;
-    /* n_done of n_total bytes of partition `name` were read (each byte is read twice); called by
+    /* n_done of n_total bytes of partition `name` were read (each is read twice or thrice); called by
      * any thread, one at a time. May be NULL. */
     void (*on_progress)(const char *name, uint64_t n_done, uint64_t n_total, void *userdata);
     void *userdata;
@@ -51,13 +53,15 @@ int payload_writer_add_key(PayloadWriter *writer, const SigningKey *key, ErrorTe
  * Errors: -EINVAL, -E2BIG. */
 int payload_writer_add_open_signature(PayloadWriter *writer, size_t n_bytes, ErrorText *error);
 
-/* Packs an image (regular file or block device) as partition `name` (copied). An image that does
- * not end on a block of 4096 bytes is padded with zeros; *ret_n_padded_bytes says by how much. In
- * format 1 nothing is padded, the slot's image is the first, and "KERNEL" and "PCR_POLICY" may
- * follow. Blocks.
- * Errors: -EINVAL (name, empty image, image that changed meanwhile), -ENOMEM, errno. */
+/* Packs an image (regular file or block device) as partition `name` (copied). old_path (NULL: none)
+ * is the image that the partition holds on machines that are to install it: a delta. An image
+ * that does not end on a block of 4096 bytes is padded with zeros; *ret_n_padded_bytes says by how
+ * much. In format 1 nothing is padded, the slot's image is the first, and "KERNEL" and "PCR_POLICY"
+ * may follow. Blocks.
+ * Errors: -EINVAL (name, empty image, image that changed meanwhile, old image of another product or
+ * version), -ENOMEM, errno. */
 int payload_writer_add_partition(PayloadWriter *writer, const char *name, const char *image_path,
-        size_t *ret_n_padded_bytes, ErrorText *error);
+        const char *old_path, size_t *ret_n_padded_bytes, ErrorText *error);
 
 /* Writes, signs and syncs the payload and puts it in its place. The writer can only be freed
  * afterwards. Blocks. Errors: -EINVAL (no partition, no signature, product, version), errno. */

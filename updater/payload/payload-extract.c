@@ -35,8 +35,22 @@ static int write_to_file(uint64_t offset_bytes, const uint8_t *data, size_t n_by
     return fd_pwrite_full(*fd, data, n_bytes, offset_bytes);
 }
 
-static UpdateError apply(const PayloadFile *file, const PartitionUpdate *partition,
-        const OperationSink *sink, ErrorText *error)
+typedef struct {
+    const OperationSink *sink;
+    const OperationSource *source; /* NULL: none */
+    bool may_lack_source;          /* then what reads one is not applied */
+} Way;
+
+static UpdateError apply_one(
+        const Way *way, const Operation *operation, const uint8_t *blob, ErrorText *error)
+{
+    if (operation->n_src_extents > 0 && !way->source && way->may_lack_source)
+        return operation_check_blob(operation, blob, error);
+    return operation_apply(operation, blob, way->source, way->sink, error);
+}
+
+static UpdateError apply(
+        const PayloadFile *file, const PartitionUpdate *partition, const Way *way, ErrorText *error)
 {
     size_t n_blob_bytes = MANIFEST_BLOCK_BYTES;
     for (size_t i = 0; i < partition->n_operations; i++)
@@ -54,17 +68,23 @@ static UpdateError apply(const PayloadFile *file, const PartitionUpdate *partiti
             failure = error_say(
                     error, UPDATE_ERROR_GENERIC, "the payload cannot be read: %s", strerror(-r));
         else
-            failure = operation_apply(operation, blob, NULL, sink, error);
+            failure = apply_one(way, operation, blob, error);
     }
     free(blob);
     return failure;
 }
 
-UpdateError payload_file_check_operations(
-        const PayloadFile *file, const PartitionUpdate *partition, ErrorText *error)
+static const OperationSource *operations_of(const PayloadSource *source)
+{
+    return source ? payload_source_operations(source) : NULL;
+}
+
+UpdateError payload_file_check_operations(const PayloadFile *file, const PartitionUpdate *partition,
+        const PayloadSource *source, ErrorText *error)
 {
     const OperationSink sink = {.write = write_nothing, .zero = zero_nothing};
-    return apply(file, partition, &sink, error);
+    const Way way = {.sink = &sink, .source = operations_of(source), .may_lack_source = true};
+    return apply(file, partition, &way, error);
 }
 
 static UpdateError compare(
@@ -85,14 +105,15 @@ static UpdateError compare(
     return UPDATE_OK;
 }
 
-UpdateError payload_file_extract(const PayloadFile *file, const PartitionUpdate *partition, int fd,
-        unsigned n_threads, ErrorText *error)
+UpdateError payload_file_extract(const PayloadFile *file, const PartitionUpdate *partition,
+        const PayloadSource *source, int fd, unsigned n_threads, ErrorText *error)
 {
     if (ftruncate(fd, (off_t)partition->size_bytes) < 0)
         return error_say(
                 error, UPDATE_ERROR_WRITE, "the image cannot be written: %s", strerror(errno));
     const OperationSink sink = {.write = write_to_file, .zero = zero_nothing, .userdata = &fd};
-    UpdateError failure = apply(file, partition, &sink, error);
+    const Way way = {.sink = &sink, .source = operations_of(source)};
+    UpdateError failure = apply(file, partition, &way, error);
     if (failure != UPDATE_OK)
         return failure;
     if (ftruncate(fd, (off_t)partition->size_bytes) < 0) /* the last block was filled up */

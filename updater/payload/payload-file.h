@@ -12,6 +12,7 @@
 #include "updater/payload/key-ring.h"
 #include "updater/payload/manifest.h"
 #include "updater/payload/payload-header.h"
+#include "updater/payload/payload-source.h"
 #include "updater/update-error.h"
 
 typedef struct PayloadFile PayloadFile;
@@ -52,13 +53,15 @@ UpdateError payload_file_payload_digest(
  * UPDATE_ERROR_GENERIC. */
 UpdateError payload_file_verify(const PayloadFile *file, const KeyRing *ring, ErrorText *error);
 
-/* Checks hash and decompressed length of every operation of a partition; writes nothing.
+/* Checks hash and decompressed length of every operation of a partition; writes nothing. Of those
+ * that read a source only the blob's hash, unless the source is there (NULL: none).
  * Returns UPDATE_OK, UPDATE_ERROR_GENERIC, or what operation_apply() says. */
-UpdateError payload_file_check_operations(
-        const PayloadFile *file, const PartitionUpdate *partition, ErrorText *error);
+UpdateError payload_file_check_operations(const PayloadFile *file, const PartitionUpdate *partition,
+        const PayloadSource *source, ErrorText *error);
 
 /* Writes the partition, file system and tree, to the start of the empty file fd and holds it
- * against the manifest: hash, root hash, block index. n_threads as VerityRun's.
+ * against the manifest: hash, root hash, block index. source: NULL where the partition has none.
+ * n_threads as VerityRun's.
  * Returns UPDATE_OK, UPDATE_ERROR_PARTITION_HASH, UPDATE_ERROR_VERITY, or as above. */
-UpdateError payload_file_extract(const PayloadFile *file, const PartitionUpdate *partition, int fd,
-        unsigned n_threads, ErrorText *error);
+UpdateError payload_file_extract(const PayloadFile *file, const PartitionUpdate *partition,
+        const PayloadSource *source, int fd, unsigned n_threads, ErrorText *error);

@@ -74,7 +74,8 @@ static int write_payload(
     if (r >= 0)
         r = payload_writer_add_key(writer, key, error);
     if (r >= 0)
-        r = payload_writer_add_partition(writer, "usr", path_of(image), &n_padded_bytes, error);
+        r = payload_writer_add_partition(
+                writer, "usr", path_of(image), NULL, &n_padded_bytes, error);
     return r < 0 ? r : payload_writer_finish(writer, error);
 }
 
@@ -103,7 +104,7 @@ static UpdateError verify(const char *name, ErrorText *error)
         failure = payload_file_verify(file, ring, error);
     if (failure == UPDATE_OK)
         failure = payload_file_check_operations(
-                file, &payload_file_manifest(file)->partitions[0], error);
+                file, &payload_file_manifest(file)->partitions[0], NULL, error);
     return failure;
 }
 
@@ -113,8 +114,8 @@ static void extract(const char *name, const char *out)
     _cleanup_(payload_file_freep) PayloadFile *file = NULL;
     ck_assert_int_eq(payload_file_open(path_of(name), NULL, &file, &error), UPDATE_OK);
     _cleanup_close_ int fd = open(path_of(out), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    UpdateError failure =
-            payload_file_extract(file, &payload_file_manifest(file)->partitions[0], fd, 2, &error);
+    UpdateError failure = payload_file_extract(
+            file, &payload_file_manifest(file)->partitions[0], NULL, fd, 2, &error);
     ck_assert_msg(failure == UPDATE_OK, "%s", error.line);
 }
 
@@ -401,10 +402,11 @@ static int write_v1(const char *out, ErrorText *error)
     ck_assert_int_eq(payload_writer_new(path_of(out), &options, &writer, error), 0);
     ck_assert_int_eq(payload_writer_add_key(writer, other, error), 0);
     ck_assert_int_eq(payload_writer_add_key(writer, key, error), 0);
-    ck_assert_int_eq(payload_writer_add_partition(writer, "USR", path_of("image"), &n, error), 0);
+    ck_assert_int_eq(
+            payload_writer_add_partition(writer, "USR", path_of("image"), NULL, &n, error), 0);
     ck_assert_uint_eq(n, 0);
     ck_assert_int_eq(
-            payload_writer_add_partition(writer, "KERNEL", path_of("kernel"), &n, error), 0);
+            payload_writer_add_partition(writer, "KERNEL", path_of("kernel"), NULL, &n, error), 0);
     return payload_writer_finish(writer, error);
 }
 
@@ -427,7 +429,8 @@ START_TEST(format_1_has_an_image_and_a_kernel)
     ck_assert_uint_eq(manifest->partitions[0].n_operations, 6);
     for (size_t i = 0; i < 2; i++) {
         _cleanup_close_ int fd = open(path_of("out"), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-        UpdateError failure = payload_file_extract(file, &manifest->partitions[i], fd, 2, &error);
+        UpdateError failure =
+                payload_file_extract(file, &manifest->partitions[i], NULL, fd, 2, &error);
         ck_assert_msg(failure == UPDATE_OK, "%s", error.line);
         _cleanup_free_ char *in = NULL, *out = NULL;
         size_t n_in, n_out;
@@ -473,10 +476,11 @@ START_TEST(format_1_refuses_what_it_cannot_hold)
     ck_assert_int_eq(payload_writer_finish(writer, &error), -EINVAL);
     ck_assert_ptr_nonnull(strstr(error.line, "needs an image"));
     const char *image = path_of("image");
-    ck_assert_int_eq(payload_writer_add_partition(writer, "KERNEL", image, &n, &error), -EINVAL);
+    ck_assert_int_eq(
+            payload_writer_add_partition(writer, "KERNEL", image, NULL, &n, &error), -EINVAL);
     ck_assert_ptr_nonnull(strstr(error.line, "image first"));
-    ck_assert_int_eq(payload_writer_add_partition(writer, "USR", image, &n, &error), 0);
-    ck_assert_int_eq(payload_writer_add_partition(writer, "OEM", image, &n, &error), -EINVAL);
+    ck_assert_int_eq(payload_writer_add_partition(writer, "USR", image, NULL, &n, &error), 0);
+    ck_assert_int_eq(payload_writer_add_partition(writer, "OEM", image, NULL, &n, &error), -EINVAL);
     ck_assert_ptr_nonnull(strstr(error.line, "'OEM' cannot be number 2"));
     payload_writer_free(writer);
     assert_no_file("payload");
@@ -500,11 +504,11 @@ START_TEST(a_writer_needs_signatures_partitions_and_names)
     ck_assert_int_eq(payload_writer_finish(writer, &error), -EINVAL);
     ck_assert_ptr_nonnull(strstr(error.line, "0 partitions"));
     const char *image = path_of("image");
-    ck_assert_int_eq(payload_writer_add_partition(writer, "a/b", image, &n, &error), -EINVAL);
-    ck_assert_int_eq(payload_writer_add_partition(writer, "a", image, &n, &error), 0);
-    ck_assert_int_eq(payload_writer_add_partition(writer, "a", image, &n, &error), -EINVAL);
+    ck_assert_int_eq(payload_writer_add_partition(writer, "a/b", image, NULL, &n, &error), -EINVAL);
+    ck_assert_int_eq(payload_writer_add_partition(writer, "a", image, NULL, &n, &error), 0);
+    ck_assert_int_eq(payload_writer_add_partition(writer, "a", image, NULL, &n, &error), -EINVAL);
     ck_assert_ptr_nonnull(strstr(error.line, "given twice"));
-    ck_assert_int_eq(payload_writer_add_partition(writer, "b", image, &n, &error), 0);
+    ck_assert_int_eq(payload_writer_add_partition(writer, "b", image, NULL, &n, &error), 0);
     payload_writer_free(writer);
     assert_no_file("payload");
     assert_no_file(".payload.new");
