@@ -58,6 +58,16 @@ def info(content, sha256=None):
     return number(1, len(content)) + data(2, sha256 or hashlib.sha256(content).digest())
 
 
+def bsdiff(old, new):
+    """A patch of the format BSDIFF40 that takes old as it stands, and what is longer as it is."""
+    n = min(len(old), len(new))
+    parts = [bz2.compress(part) for part in (
+        struct.pack("<qqq", n, len(new) - n, 0),
+        bytes((b - a) & 255 for a, b in zip(old, new)), new[n:])]
+    return (struct.pack("<8sqqq", b"BSDIFF40", len(parts[0]), len(parts[1]), len(new))
+            + b"".join(parts))
+
+
 class Procedure:
     def __init__(self, kind, content, operations=None, old=None, sha256=None):
         self.kind, self.content, self.old, self.sha256 = kind, content, old, sha256

@@ -18,7 +18,7 @@ from payload import BLOCK, openssl_verifies, sign
 # Omaha's error codes, as updater/update-error.h has them.
 OPEN_TARGET, PARTITION_HASH, KERNEL_HASH = 7, 15, 16
 NO_SIGNATURE, SIGNATURE, MANIFEST, METADATA_SIGNATURE = 17, 18, 23, 26
-OPERATION, OPERATION_HASH, METADATA_SIZE = 28, 29, 32
+SOURCE, OPERATION, OPERATION_HASH, METADATA_SIZE = 20, 28, 29, 32
 POLICY_HASH, POLICY_POST = 42, 43
 VERSION_REFUSED, DOWNGRADE = 45, 51
 
@@ -324,6 +324,118 @@ class Policies(FormatOneTest):
         machine.wait_for_phase("idle")
         self.assertFalse(machine.slots()["USR-B"].is_bootable)
         self.assert_no_kernel(machine)
+
+
+class Deltas(FormatOneTest):
+    """Operations that read and write one and the same partition, which begins as what runs."""
+
+    def random_delta(self, source):
+        """Operations, and what they make of the running slot, done in Python."""
+        content = bytearray(self.image_a.read_bytes())
+        n_blocks, operations, n_left = len(content) // BLOCK, [], len(content) // BLOCK
+        while n_left > 40 and len(operations) < 60:
+            n = source.randrange(1, 40)
+            n_left -= n
+            src, dst = (self.random_extents(source, n, n_blocks) for _ in range(2))
+            old = b"".join(content[b * BLOCK:(b + k) * BLOCK] for b, k in src)
+            kind = source.choice([book.MOVE, book.BSDIFF, book.REPLACE])
+            if kind == book.MOVE:
+                new, operation = old, book.Operation(kind, dst=dst, src=src)
+            elif kind == book.BSDIFF:
+                new = bytes(b if i % 97 else b ^ 5 for i, b in enumerate(old[::-1]))
+                operation = book.Operation(kind, book.bsdiff(old, new), dst, src, len(old),
+                                           len(new))
+            else:
+                new = source.randbytes(n * BLOCK)
+                operation = book.Operation(kind, new, dst)
+            for b, k in dst:
+                content[b * BLOCK:(b + k) * BLOCK], new = new[:k * BLOCK], new[k * BLOCK:]
+            operations.append(operation)
+        return operations, bytes(content)
+
+    @staticmethod
+    def random_extents(source, n, n_blocks):
+        """Apart from each other, of n blocks together; often near the start, so that they meet."""
+        first = source.randrange(n_blocks // 8 if source.random() < 0.7 else n_blocks - n - 9)
+        cut = source.randrange(n)
+        return [(first, cut), (first + cut + 5, n - cut)] if cut else [(first, n)]
+
+    def delta(self, seed, **more):
+        operations, image = self.random_delta(random.Random(seed))
+        old = self.image_a.read_bytes()
+        return book.Payload(image, operations=operations, old=old, **more), image
+
+    def test_what_they_make(self):
+        for seed in range(8):
+            with self.subTest(seed=seed):
+                machine = self.started()
+                payload, image = self.delta(seed)
+                self.install(machine, self.write(payload))
+                file = self.lab.folder / "new.img"
+                file.write_bytes(image)
+                self.assert_installed(machine, file)
+
+    def test_with_a_kernel_over_a_server(self):
+        patch = book.Operation(book.BSDIFF, book.bsdiff(OLD_KERNEL, self.kernel),
+                               [(0, -(-len(self.kernel) // BLOCK))], [(0, 1)], len(OLD_KERNEL),
+                               len(self.kernel))
+        payload, image = self.delta(99, procedures=[
+            book.Procedure(book.KERNEL, self.kernel, operations=[patch], old=OLD_KERNEL)])
+        machine, server = self.machine(), self.server()
+        machine.configure(SERVER=server.omaha_url)
+        machine.start_engine()
+        server.offer(self.write(payload))
+        machine.flipside("update")
+        file = self.lab.folder / "new.img"
+        file.write_bytes(image)
+        self.assert_installed(machine, file)
+        self.assert_kernel(machine)
+
+    def test_another_version_runs(self):
+        """Told before the slot is touched, as update_engine's servers know it."""
+        machine = self.started()
+        before = machine.slot_sha256("USR-B")
+        operations, image = self.random_delta(random.Random(1))
+        payload = book.Payload(image, operations=operations, old=image)
+        line = self.refuse(self.write(payload), SOURCE, machine=machine)
+        self.assertIn("full payload", line)
+        self.assertEqual(machine.slot_sha256("USR-B"), before)
+
+    def test_another_kernel_runs(self):
+        payload, _ = self.delta(1, procedures=[self.kernel_procedure(
+            operations=book.operations_of(self.kernel), old=b"the kernel of another slot ...")])
+        line = self.refuse(self.write(payload), SOURCE)
+        self.assertIn("its kernel", line)
+
+    def test_killed_and_begun_anew(self):
+        payload, image = self.delta(5)
+        machine, server = self.machine(), self.server()
+        path = self.write(payload)
+        server.offer(path, max_failures=100)
+        machine.configure(SERVER=server.omaha_url, FIRST_CHECK=0)
+        server.rate_bytes_per_sec = path.stat().st_size // 2
+        machine.start_engine()
+        for part in (3, 2):
+            wait_for("the moment", lambda: sum(n for _, _, n in server.sent[-1:])
+                     > path.stat().st_size // part, logs=[machine.log])
+            machine.kill_engine()
+            self.assertFalse(machine.slots()["USR-B"].is_bootable)
+            if part == 2:
+                server.rate_bytes_per_sec = 0
+            machine.start_engine()
+        machine.wait_for_phase("need-reboot")
+        file = self.lab.folder / "new.img"
+        file.write_bytes(image)
+        self.assert_installed(machine, file)
+
+    def test_a_patch_that_lies(self):
+        machine = self.started()
+        old = self.image_a.read_bytes()
+        patch = bytearray(book.bsdiff(old[:BLOCK], old[:BLOCK]))
+        patch[24:32] = (BLOCK * 2).to_bytes(8, "little")
+        payload = book.Payload(old, old=old, operations=[
+            book.Operation(book.BSDIFF, bytes(patch), [(0, 1)], [(0, 1)], BLOCK, BLOCK)])
+        self.refuse(self.write(payload), OPERATION, machine=machine)
 
 
 class Refusals(FormatOneTest):

@@ -173,6 +173,15 @@ int file_target_check(FileTarget *target, const Sha256 *hash, const atomic_bool 
     return sha256_equal(&found, hash) ? 0 : -EBADMSG;
 }
 
+int file_target_read_blocks(
+        FileTarget *target, uint64_t offset_bytes, void *ret_data, size_t n_bytes)
+{
+    uint64_t n_there = target->size_bytes - MIN(offset_bytes, target->size_bytes);
+    size_t n = (size_t)MIN(n_there, (uint64_t)n_bytes);
+    memset((uint8_t *)ret_data + n, 0, n_bytes - n);
+    return fd_pread_full(target->fd, ret_data, n, offset_bytes);
+}
+
 int file_target_read(FileTarget *target, void *ret_data, size_t n_bytes)
 {
     return fd_pread_full(target->fd, ret_data, n_bytes, 0);

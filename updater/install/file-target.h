@@ -41,6 +41,11 @@ int file_target_sync(FileTarget *target);
  * errno. */
 int file_target_check(FileTarget *target, const Sha256 *hash, const atomic_bool *is_cancelled);
 
+/* Reads what was written of the new file, n_bytes at offset_bytes, both of blocks of 4096 bytes;
+ * behind its end there are zeros. Errors: errno. */
+int file_target_read_blocks(
+        FileTarget *target, uint64_t offset_bytes, void *ret_data, size_t n_bytes);
+
 /* Reads the new file's first n_bytes, of which there must be as many. Errors: errno. */
 int file_target_read(FileTarget *target, void *ret_data, size_t n_bytes);
 

@@ -94,6 +94,14 @@ const char *install_files_path(const InstallFiles *files, PartitionKind kind)
     return NULL;
 }
 
+int install_files_place(const InstallFilePlaces *places, PartitionKind kind, const char *slot_label,
+        char **ret_path)
+{
+    char letter = slot_label ? slot_letter(slot_label) : 0;
+    *ret_path = NULL;
+    return letter ? path_of(places, kind, letter, ret_path) : 0;
+}
+
 int install_files_prepare(InstallFiles *files, bool is_resumed, ErrorText *error)
 {
     int r = 0;

@@ -36,6 +36,11 @@ FileTarget *install_files_get(const InstallFiles *files, size_t partition);
 /* The path of the file of a kind (inside files); NULL: none. */
 const char *install_files_path(const InstallFiles *files, PartitionKind kind);
 
+/* The place of a kind's file for the slot of this label; *ret_path is new, NULL where the kind has
+ * none. Errors: -ENOMEM. */
+int install_files_place(const InstallFilePlaces *places, PartitionKind kind, const char *slot_label,
+        char **ret_path);
+
 /* As file_target_prepare() for each. Errors: of that. */
 int install_files_prepare(InstallFiles *files, bool is_resumed, ErrorText *error);
 

@@ -8,17 +8,21 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdalign.h>
 #include <string.h>
 
+#include "common/bytes.h"
 #include "common/fd-io.h"
 #include "partitions/slot-reader.h"
 
+#define BLOCK_BYTES 4096
 #define INSTEAD "install a full payload instead"
 
 struct InstallSource {
     char *disk_path;
-    char label[SLOT_LABEL_BYTES];
-    char version[129]; /* that the delta begins with; "" when it does not say */
+    bool is_file;
+    char label[SLOT_LABEL_BYTES]; /* or what the file is */
+    char version[129];            /* that the delta begins with; "" when it does not say */
     uint64_t n_bytes;
     Sha256 hash;
     int fd; /* through the page cache */
@@ -114,6 +118,29 @@ UpdateError install_source_new(const RunningSlot *running, const PartitionUpdate
     return UPDATE_OK;
 }
 
+UpdateError install_source_new_file(const char *path, const PartitionUpdate *partition,
+        InstallSource **ret_source, ErrorText *error)
+{
+    _cleanup_(install_source_freep) InstallSource *source = malloc(sizeof(*source));
+    if (!source)
+        return error_say(error, UPDATE_ERROR_GENERIC, "out of memory");
+    *source = (InstallSource){
+            .is_file = true,
+            .label = "its kernel",
+            .n_bytes = partition->source_bytes,
+            .hash = partition->source_hash,
+            .fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW),
+    };
+    uint64_t n_bytes;
+    int r = source->fd < 0 ? -errno : fd_size_bytes(source->fd, &n_bytes);
+    if (r < 0)
+        return cannot_read(source, r, &(ErrorText){}, error);
+    if (n_bytes != source->n_bytes)
+        return refuse_content(source, error);
+    *ret_source = TAKE_PTR(source);
+    return UPDATE_OK;
+}
+
 void install_source_free(InstallSource *source)
 {
     if (!source)
@@ -123,21 +150,42 @@ void install_source_free(InstallSource *source)
     free(source);
 }
 
-static int hash_all(const InstallSource *source, const atomic_bool *is_cancelled, Sha256 *ret_hash,
-        ErrorText *reason)
+static int hash_slot(const InstallSource *source, Sha256Stream *stream,
+        const atomic_bool *is_cancelled, ErrorText *reason)
 {
     _cleanup_(slot_disk_freep) SlotDisk *disk = NULL;
-    _cleanup_(sha256_stream_freep) Sha256Stream *stream = NULL;
     _cleanup_close_ int fd = -1;
     size_t index;
     uint64_t offset_bytes;
     int r = open_disk(source, &disk, &index, reason);
     if (r == 0)
         r = slot_reader_open(disk, index, &fd, &offset_bytes, reason);
+    return r < 0 ? r
+                 : slot_reader_hash(fd, offset_bytes, source->n_bytes, stream, NULL, is_cancelled);
+}
+
+static int hash_file(
+        const InstallSource *source, Sha256Stream *stream, const atomic_bool *is_cancelled)
+{
+    alignas(BLOCK_BYTES) uint8_t block[BLOCK_BYTES];
+    int r = 0;
+    for (uint64_t at = 0; r == 0 && at < source->n_bytes; at += BLOCK_BYTES) {
+        size_t n = (size_t)MIN((uint64_t)BLOCK_BYTES, source->n_bytes - at);
+        r = atomic_load(is_cancelled) ? -ECANCELED : fd_pread_full(source->fd, block, n, at);
+        if (r == 0)
+            sha256_stream_add(stream, block, n);
+    }
+    return r;
+}
+
+static int hash_all(const InstallSource *source, const atomic_bool *is_cancelled, Sha256 *ret_hash,
+        ErrorText *reason)
+{
+    _cleanup_(sha256_stream_freep) Sha256Stream *stream = NULL;
+    int r = sha256_stream_new(&stream);
     if (r == 0)
-        r = sha256_stream_new(&stream);
-    if (r == 0)
-        r = slot_reader_hash(fd, offset_bytes, source->n_bytes, stream, NULL, is_cancelled);
+        r = source->is_file ? hash_file(source, stream, is_cancelled)
+                            : hash_slot(source, stream, is_cancelled, reason);
     if (r == 0)
         sha256_stream_finish(stream, ret_hash);
     return r;
@@ -159,9 +207,15 @@ UpdateError install_source_check(
 int install_source_read(
         const InstallSource *source, uint64_t offset_bytes, uint8_t *ret_data, size_t n_bytes)
 {
-    if (offset_bytes > source->n_bytes || n_bytes > source->n_bytes - offset_bytes)
+    uint64_t end = u64_div_round_up(source->n_bytes, BLOCK_BYTES) * BLOCK_BYTES;
+    if (offset_bytes > end || n_bytes > end - offset_bytes)
         return -EINVAL;
-    return fd_pread_full(source->fd, ret_data, n_bytes, source->offset_bytes + offset_bytes);
+    size_t n = n_bytes;
+    if (source->is_file && n > source->n_bytes - MIN(offset_bytes, source->n_bytes)) {
+        n = (size_t)(source->n_bytes - offset_bytes);
+        memset(ret_data + n, 0, n_bytes - n);
+    }
+    return fd_pread_full(source->fd, ret_data, n, source->offset_bytes + offset_bytes);
 }
 
 void install_source_drop(const InstallSource *source, uint64_t offset_bytes, uint64_t n_bytes)

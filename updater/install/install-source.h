@@ -28,6 +28,10 @@ typedef struct {
  * UPDATE_ERROR_GENERIC (memory). */
 UpdateError install_source_new(const RunningSlot *running, const PartitionUpdate *partition,
         const char *source_version, InstallSource **ret_source, ErrorText *error);
+/* The same for a file that a delta begins with: the kernel of the slot that runs.
+ * Returns UPDATE_OK, UPDATE_ERROR_SOURCE (cannot be opened, another size), UPDATE_ERROR_GENERIC. */
+UpdateError install_source_new_file(const char *path, const PartitionUpdate *partition,
+        InstallSource **ret_source, ErrorText *error);
 void install_source_free(InstallSource *source);
 DEFINE_CLEANUP(InstallSource *, install_source_free);
 
@@ -36,8 +40,8 @@ DEFINE_CLEANUP(InstallSource *, install_source_free);
 UpdateError install_source_check(
         InstallSource *source, const atomic_bool *is_cancelled, ErrorText *error);
 
-/* Reads n_bytes at offset_bytes of the slot; several threads at once may. Errors: -EINVAL beyond
- * what the delta begins with, errno. */
+/* Reads n_bytes at offset_bytes, both of whole blocks; several threads at once may. Behind a file's
+ * end, its last block is zeros. Errors: -EINVAL beyond what the delta begins with, errno. */
 int install_source_read(
         const InstallSource *source, uint64_t offset_bytes, uint8_t *ret_data, size_t n_bytes);
 

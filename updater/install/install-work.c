@@ -43,6 +43,7 @@ void install_work_done(InstallWork *work)
     install_files_free(work->files);
     free(work->policy);
     install_source_free(work->source);
+    delta_v1_free(work->delta_v1);
     payload_metadata_done(&work->metadata);
     free(work->is_done);
     payload_digest_free(work->digest);
@@ -276,12 +277,22 @@ static void drop_raw(InstallWork *work)
     work->n_raw_bytes = 0;
 }
 
+/* Whether operations write over what others read: such an install begins anew each time. */
+static bool has_delta_v1(const InstallWork *work)
+{
+    const Manifest *manifest = work->metadata.manifest;
+    bool is_delta = false;
+    for (size_t i = 0; i < manifest->n_partitions; i++)
+        is_delta |= manifest->partitions[i].has_source;
+    return is_delta && manifest->format == 1;
+}
+
 static bool is_of_checkpoint(const InstallWork *work)
 {
     const Checkpoint *checkpoint = &work->checkpoint;
     return sha256_equal(&work->metadata.digest, &checkpoint->metadata) &&
            checkpoint->next_operation <= work->metadata.manifest->n_operations &&
-           (checkpoint->has_digest || !install_work_keeps_digest(work));
+           (checkpoint->has_digest || !install_work_keeps_digest(work)) && !has_delta_v1(work);
 }
 
 /* When an install is gone on with, what runs was held against its hash already, and each operation
@@ -289,13 +300,17 @@ static bool is_of_checkpoint(const InstallWork *work)
 static UpdateError open_source(InstallWork *work, ErrorText *error)
 {
     const PartitionUpdate *partition = work->metadata.partition;
-    if (work->metadata.manifest->format == 1 || !partition->has_source)
-        return UPDATE_OK;
+    const InstallFilePlaces places = file_places(work);
     const RunningSlot running = {
             .disk_path = work->options->disk_path,
             .label = work->options->running_label,
             .version = work->options->running_version,
     };
+    if (work->metadata.manifest->format == 1)
+        return delta_v1_new(work->metadata.manifest, &running, &places, work->is_cancelled,
+                &work->delta_v1, error);
+    if (!partition->has_source)
+        return UPDATE_OK;
     UpdateError code = install_source_new(
             &running, partition, work->metadata.manifest->source_version, &work->source, error);
     if (code != UPDATE_OK || work->is_resumed)
@@ -375,7 +390,9 @@ static UpdateError begin_anew(InstallWork *work, ErrorText *error)
     if (install_files_prepare(work->files, false, error) < 0)
         return UPDATE_ERROR_WRITE;
     save_first_checkpoint(work);
-    return UPDATE_OK;
+    return work->delta_v1 ? delta_v1_prepare(work->delta_v1, work->target, work->files,
+                                    work->options->state_fd, work->is_cancelled, error)
+                          : UPDATE_OK;
 }
 
 /* A file that is not as it was left, or already in its place, cannot be gone on with. */

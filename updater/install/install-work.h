@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "updater/install/checkpoint.h"
+#include "updater/install/delta-v1.h"
 #include "updater/install/install-files.h"
 #include "updater/install/install-source.h"
 #include "updater/install/install-target.h"
@@ -39,6 +40,7 @@ typedef struct {
     InstallFiles *files; /* beside the slot */
     uint8_t *policy;     /* of PCRs, for the server that waits for it; NULL: none. When proven */
     size_t n_policy_bytes;
+    DeltaV1 *delta_v1;     /* of a delta of format 1; NULL */
     InstallSource *source; /* what a delta begins with; NULL: a full payload */
 
     PayloadDigest *digest; /* NULL: the payload is not read from its first byte to its last */

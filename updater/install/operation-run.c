@@ -88,6 +88,13 @@ UpdateError operation_run(const OperationPlace *place, const Operation *operatio
         sink = (OperationSink){.write = sink_write_file, .zero = sink_zero_file, .userdata = file};
     else if (!goes_to_slot(place, operation))
         return operation_check_blob(operation, blob, error);
+    InPlace *in_place =
+            place->delta_v1 ? delta_v1_get(place->delta_v1, operation->partition) : NULL;
+    if (in_place) {
+        UpdateError code = in_place_apply(in_place, operation, blob, error);
+        for_each_extent(place, operation, install_target_write_behind);
+        return code;
+    }
     const OperationSource source = {source_read, (void *)place->source};
     UpdateError code = operation_apply(operation, operation->n_data_bytes ? blob : NULL,
             place->source ? &source : NULL, &sink, error);

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "updater/install/delta-v1.h"
 #include "updater/install/install-files.h"
 #include "updater/install/install-source.h"
 #include "updater/install/install-target.h"
@@ -19,6 +20,7 @@ typedef struct {
     const Manifest *manifest;
     InstallFiles *files;         /* prepared */
     const InstallSource *source; /* of a delta; NULL */
+    const DeltaV1 *delta_v1;     /* of a delta of format 1; NULL. Then one operation at a time */
     int file_fd;                 /* the payload; -1: blobs come from elsewhere */
     uint64_t blobs_offset_bytes; /* of the first blob in the file */
     const atomic_bool *is_cancelled;

@@ -419,6 +419,8 @@ int pipeline_new(WorkerPool *pool, const PipelineOptions *options, Pipeline **re
     size_t n_blob_bytes = largest_blob(pipeline);
     size_t n_lanes = MIN(MAX((size_t)PIPELINE_BUFFER_BYTES / n_blob_bytes, (size_t)1),
             (size_t)PIPELINE_SLOTS_MAX);
+    if (options->place.delta_v1)
+        n_lanes = 1; /* in order */
     while (pipeline->n_lanes < n_lanes) {
         int r = add_lane(pipeline, n_blob_bytes);
         if (r < 0)

@@ -43,6 +43,7 @@ int transfer_new(WorkerPool *pool, InstallWork *work, Download *download,
                     .manifest = work->metadata.manifest,
                     .files = work->files,
                     .source = work->source,
+                    .delta_v1 = work->delta_v1,
                     .file_fd = work->file_fd,
                     .blobs_offset_bytes = work->metadata.header.n_metadata_bytes,
                     .is_cancelled = work->is_cancelled},
@@ -94,6 +95,8 @@ TransferState transfer_step(Transfer *transfer, UpdateError *ret_code, const cha
 
 void transfer_tick(Transfer *transfer, uint64_t now_usec)
 {
+    if (transfer->work->delta_v1)
+        return; /* it could not be gone on with */
     if (!install_work_keeps_digest(transfer->work)) {
         checkpoint_keeper_note(
                 transfer->keeper, pipeline_n_done_in_order(transfer->pipeline), NULL, now_usec);

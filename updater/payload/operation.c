@@ -318,13 +318,11 @@ UpdateError operation_apply(const Operation *operation, const uint8_t *blob,
     case OPERATION_REPLACE_ZSTD:
         return replace(operation, blob, sink, error);
     case OPERATION_SOURCE_COPY:
+    case OPERATION_MOVE:
         return copy_source(operation, source, sink, error);
     case OPERATION_SOURCE_BSDIFF:
-        return patch_source(operation, blob, source, sink, error);
-    case OPERATION_MOVE:
     case OPERATION_BSDIFF:
-        break;
+        return patch_source(operation, blob, source, sink, error);
     }
-    return error_say(error, UPDATE_ERROR_OPERATION,
-            "deltas of format 1 are not supported: install a full payload");
+    return error_say(error, UPDATE_ERROR_OPERATION, "an operation of an unknown type");
 }

@@ -32,8 +32,8 @@ typedef struct {
  * (borrowed; NULL where there are none). Its hash is checked before anything is decompressed, and
  * that of the source, where the manifest has it, before any of the source is used. A blob that
  * yields more than the extents hold, or less where it may not be short, is an error; what was
- * written until then stays (the slot is not bootable). Format 1's MOVE and BSDIFF, which may write
- * where they read, are not done here.
+ * written until then stays (the slot is not bootable). Format 1's MOVE and BSDIFF may write
+ * where they read: their source must go on to give what was there before.
  * Returns UPDATE_OK, UPDATE_ERROR_OPERATION_HASH, UPDATE_ERROR_OPERATION, UPDATE_ERROR_WRITE,
  * UPDATE_ERROR_SOURCE (there is none, it cannot be read, or it holds something else),
  * UPDATE_ERROR_GENERIC (memory). */

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/bytes.h"
+
 /* A patch reads onwards in small pieces and jumps now and then, so the source is read by windows
  * that begin on a block: one read of the device serves many of the patch. */
 #define WINDOW_BYTES ((size_t)128 * 1024)
@@ -83,7 +85,9 @@ static int move_window(SourceReader *reader, uint64_t offset_bytes)
     uint64_t at_bytes = offset_bytes - offset_bytes % MANIFEST_BLOCK_BYTES;
     size_t n = (size_t)MIN(reader->operation->n_src_bytes - at_bytes, (uint64_t)WINDOW_BYTES);
     reader->n_window_bytes = 0;
-    int r = read_blocks(reader, at_bytes, reader->window, n);
+    /* The last block is read whole, as sources want it. */
+    size_t n_block_bytes = (size_t)u64_div_round_up(n, MANIFEST_BLOCK_BYTES) * MANIFEST_BLOCK_BYTES;
+    int r = read_blocks(reader, at_bytes, reader->window, n_block_bytes);
     if (r < 0)
         return r;
     reader->window_at_bytes = at_bytes;
