@@ -11,7 +11,8 @@ from lab import MIB, run
 
 BLOCK = 4096
 HEADER = struct.Struct(">4sQQI")
-REPLACE, REPLACE_BZ, ZERO = 0, 1, 6
+REPLACE, REPLACE_BZ, SOURCE_COPY, SOURCE_BSDIFF, ZERO = 0, 1, 4, 5, 6
+REPLACE_XZ, REPLACE_ZSTD = 8, 14
 
 
 # Protobuf's encoding, as much of it as there is here.
@@ -60,6 +61,17 @@ def fields(message):
         at += n_bytes
 
 
+def patch(steps, difference, surplus, n_new, lengths=None):
+    """A patch as bsdiff makes it, of steps (bytes of difference, bytes of surplus, move)."""
+    def signed(n):
+        return struct.pack("<Q", n if n >= 0 else -n | 1 << 63)
+
+    streams = [bz2.compress(part) for part in (
+        b"".join(signed(n) for step in steps for n in step), difference, surplus)]
+    lengths = lengths or (len(streams[0]), len(streams[1]), n_new)
+    return b"BSDIFF40" + b"".join(signed(n) for n in lengths) + b"".join(streams)
+
+
 def signature_blob(*signatures):
     return b"".join(data(1, data(2, s) + varint(3 << 3 | 5) + struct.pack("<I", len(s)))
                     for s in signatures)
@@ -71,11 +83,13 @@ def signature_blob(*signatures):
 class Operation:
     """One operation; what does not follow from `target` may be said otherwise."""
 
-    def __init__(self, target, start_block, kind=REPLACE, blob=None, extents=None, sha256=None):
+    def __init__(self, target, start_block, kind=REPLACE, blob=None, extents=None, sha256=None,
+                 sources=(), source_sha256=None):
         self.kind = kind
+        self.sources, self.source_sha256 = sources, source_sha256
         if blob is None:
             blob = {REPLACE: lambda b: b, REPLACE_BZ: bz2.compress,
-                    ZERO: lambda b: b""}[kind](target)
+                    ZERO: lambda b: b"", SOURCE_COPY: lambda b: b""}[kind](target)
         self.blob = blob
         self.extents = extents or [(start_block, len(target) // BLOCK)]
         self.sha256 = sha256 or hashlib.sha256(blob).digest()
@@ -84,8 +98,12 @@ class Operation:
         out = number(1, self.kind)
         if self.blob:
             out += number(2, data_offset) + number(3, len(self.blob)) + data(8, self.sha256)
+        for start, count in self.sources:
+            out += data(4, number(1, start) + number(2, count))
         for start, count in self.extents:
             out += data(6, number(1, start) + number(2, count))
+        if self.source_sha256:
+            out += data(9, self.source_sha256)
         return out
 
 
@@ -98,24 +116,31 @@ class Payload:
     """A payload of one partition, right unless told otherwise."""
 
     def __init__(self, image, operations=None, version="2.0.0", product="demo", min_version="",
-                 name="USR", size_bytes=None, sha256=None):
+                 name="USR", size_bytes=None, sha256=None, source=None, minor_version=None,
+                 source_version=""):
         self.operations = operations_of(image) if operations is None else operations
         self.version, self.product, self.min_version = version, product, min_version
         self.name = name
         self.size_bytes = len(image) if size_bytes is None else size_bytes
         self.sha256 = sha256 or hashlib.sha256(image).digest()
+        self.source, self.source_version = source, source_version  # what a delta begins with
+        self.minor_version = (6 if source else 0) if minor_version is None else minor_version
         self.n_manifest_bytes = None  # what the header claims
         self.major = 2
 
     def manifest(self, signatures_size):
         partition, offset = data(1, self.name), 0
+        if self.source:
+            partition += data(6, number(1, len(self.source))
+                              + data(2, hashlib.sha256(self.source).digest()))
         partition += data(7, number(1, self.size_bytes) + data(2, self.sha256))
         for operation in self.operations:
             partition += data(8, operation.encoded(offset))
             offset += len(operation.blob)
         out = number(3, BLOCK) + number(4, offset) + number(5, signatures_size)
-        out += number(12, 0) + data(13, partition) + data(1000, self.product)
+        out += number(12, self.minor_version) + data(13, partition) + data(1000, self.product)
         out += data(1001, self.version)
+        out += data(1003, self.source_version) if self.source_version else b""
         return out + (data(1002, self.min_version) if self.min_version else b"")
 
     def write(self, path, key):

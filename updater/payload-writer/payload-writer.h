@@ -22,16 +22,16 @@ typedef struct {
     const char *product;
     const char *version;
     const char *min_version; /* "" or NULL: any running version may install it */
-    const char
-            *source_version; /* of a delta: what the old images hold; NULL: as their trailers say */
-    unsigned n_threads;      /* 0: one per processor */
-    int level;               /* of zstd; 0: IMAGE_PACKER_LEVEL */
-    bool without_verity;     /* images come as they are and no tree is made */
-    bool has_salt;           /* of the tree; else derived from product and partition */
+    /* Of a delta: what the old images hold; NULL: as their trailers say. */
+    const char *source_version;
+    unsigned n_threads;  /* 0: one per processor */
+    int level;           /* of zstd; 0: IMAGE_PACKER_LEVEL */
+    bool without_verity; /* images come as they are and no tree is made */
+    bool has_salt;       /* of the tree; else derived from product and partition */
     uint8_t salt[VERITY_SALT_MAX_BYTES];
     size_t n_salt_bytes;
-    /* n_done of n_total bytes of partition `name` were read (each is read twice or thrice); called by
-     * any thread, one at a time. May be NULL. */
+    /* n_done of n_total bytes of partition `name` were read (each is read twice or thrice); called
+     * by any thread, one at a time. May be NULL. */
     void (*on_progress)(const char *name, uint64_t n_done, uint64_t n_total, void *userdata);
     void *userdata;
 } PayloadWriterOptions;
