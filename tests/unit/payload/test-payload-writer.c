@@ -60,6 +60,26 @@ static void read_file(const char *name, char **ret_data, size_t *ret_n_bytes)
             fd_read_file(AT_FDCWD, path_of(name), FILE_MAX_BYTES, ret_data, ret_n_bytes), 0);
 }
 
+/* The same image, changed by bytes, by blocks and by an insertion. */
+static void make_next_image(const char *name, const char *image, size_t n_insert_bytes)
+{
+    char *data;
+    size_t n_bytes;
+    read_file(image, &data, &n_bytes);
+    uint8_t *next = calloc(1, n_bytes + n_insert_bytes);
+    size_t half = n_bytes / 2;
+    memcpy(next, data, half);
+    memcpy(next + half + n_insert_bytes, data + half, n_bytes - half);
+    for (size_t i = 0; i < n_bytes; i += 300 * 1000)
+        next[i] ^= 0x33;
+    ck_assert_int_eq(
+            atomic_file_write(AT_FDCWD, path_of(name), next, n_bytes + n_insert_bytes, 0600), 0);
+    free(next);
+    free(data);
+}
+
+static const char *old_image; /* what write_payload() makes a delta of; NULL */
+
 static int write_payload(
         const char *out, const char *image, const PayloadWriterOptions *options, ErrorText *error)
 {
@@ -74,8 +94,8 @@ static int write_payload(
     if (r >= 0)
         r = payload_writer_add_key(writer, key, error);
     if (r >= 0)
-        r = payload_writer_add_partition(
-                writer, "usr", path_of(image), NULL, &n_padded_bytes, error);
+        r = payload_writer_add_partition(writer, "usr", path_of(image),
+                old_image ? path_of(old_image) : NULL, &n_padded_bytes, error);
     return r < 0 ? r : payload_writer_finish(writer, error);
 }
 
@@ -121,6 +141,53 @@ static void extract(const char *name, const char *out)
 
 static const size_t image_sizes[] = {
         1, 4096, 5000, 16384 + 4096, 1 << 20, (1 << 20) + 4096, (5 << 20) + 777};
+
+static UpdateError extract_delta(const char *name, const char *old, const char *out)
+{
+    ErrorText error = {0};
+    _cleanup_(payload_file_freep) PayloadFile *file = NULL;
+    _cleanup_(payload_source_freep) PayloadSource *source = NULL;
+    ck_assert_int_eq(payload_file_open(path_of(name), NULL, &file, &error), UPDATE_OK);
+    const PartitionUpdate *partition = &payload_file_manifest(file)->partitions[0];
+    UpdateError failure = payload_source_open(path_of(old), partition, &source, &error);
+    if (failure != UPDATE_OK)
+        return failure;
+    failure = payload_file_check_operations(file, partition, source, &error);
+    ck_assert_msg(failure == UPDATE_OK, "%s", error.line);
+    _cleanup_close_ int fd = open(path_of(out), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    return payload_file_extract(file, partition, source, fd, 2, &error);
+}
+
+static const size_t insertions[] = {0, 4096, 77, 1 << 20};
+
+START_TEST(a_delta_comes_out_as_it_went_in)
+{
+    make_image("old", (3 << 20) + 500);
+    make_next_image("new", "old", insertions[_i]);
+    old_image = "old";
+    assert_written("delta", "new", (PayloadWriterOptions){.n_threads = 1});
+    assert_written("again", "new", (PayloadWriterOptions){.n_threads = 3});
+    ErrorText error;
+    ck_assert_msg(verify("delta", &error) == UPDATE_OK, "%s", error.line);
+    ck_assert_int_eq(extract_delta("delta", "new", "out"), UPDATE_ERROR_SOURCE);
+    ck_assert_int_eq(extract_delta("delta", "old", "out"), UPDATE_OK);
+
+    char *image, *out, *delta, *again;
+    size_t n_image, n_out, n_delta, n_again;
+    read_file("new", &image, &n_image);
+    read_file("out", &out, &n_out);
+    ck_assert_mem_eq(out, image, n_image);
+    read_file("delta", &delta, &n_delta);
+    read_file("again", &again, &n_again);
+    ck_assert_uint_eq(n_delta, n_again);
+    ck_assert_mem_eq(delta, again, n_delta);
+    ck_assert_uint_lt(n_delta, 20000);
+    free(image);
+    free(out);
+    free(delta);
+    free(again);
+}
+END_TEST
 
 START_TEST(an_image_comes_out_as_it_went_in)
 {
@@ -597,6 +664,7 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, format_1_has_an_image_and_a_kernel);
     tcase_add_test(tcase, format_1_numbers_its_signatures);
     tcase_add_test(tcase, format_1_refuses_what_it_cannot_hold);
+    tcase_add_loop_test(tcase, a_delta_comes_out_as_it_went_in, 0, ELEMENTS(insertions));
     tcase_add_test(tcase, a_writer_needs_signatures_partitions_and_names);
     tcase_add_test(tcase, a_payload_cut_anywhere_is_refused);
     tcase_add_test(tcase, a_bit_flipped_anywhere_is_refused);
