@@ -26,7 +26,7 @@
 #define STEP_NUMBERS 3
 #define BUCKETS ((size_t)1 << 16)
 #define BZIP2_UNIT_BYTES 100000
-#define BZIP2_UNITS_MAX 9
+#define BZIP2_UNITS_MAX 4
 
 struct BsdiffOld {
     const uint8_t *data;
@@ -296,7 +296,9 @@ static int find_steps(Diff *diff)
 
 /* --- the patch ------------------------------------------------------------------------------ */
 
-/* Blocks no larger than the stream is long: what unpacks it needs memory for a block. */
+/* Blocks no larger than the stream is long, and half of what bzip2 can: what unpacks it needs memory
+ * of 4 times a block, on three streams and as many threads as there are, and patches do not grow by
+ * it. */
 static int compress(const void *data, size_t n_bytes, uint8_t *out, size_t *at, size_t n_room_bytes)
 {
     unsigned n_out = (unsigned)MIN(n_room_bytes - *at, (size_t)UINT32_MAX);
