@@ -143,6 +143,8 @@ int payload_writer_add_partition(PayloadWriter *writer, const char *name, const 
     int r = check_kind(writer, name, error);
     if (r < 0)
         return r;
+    if (old_path && writer->options->format == 1)
+        return error_say(error, -EINVAL, "deltas are made in format 2 only");
     PartitionBuilder *builder = NULL;
     const PartitionPaths paths = {image_path, old_path, writer->out_path};
     r = partition_builder_run(writer->options, name, &paths, writer->spool_fd,

@@ -41,10 +41,16 @@ typedef struct {
     bool may_lack_source;          /* then what reads one is not applied */
 } Way;
 
+/* Format 1's deltas read what they write, which is no source. */
+static bool reads_source(const Operation *operation)
+{
+    return operation->type == OPERATION_SOURCE_COPY || operation->type == OPERATION_SOURCE_BSDIFF;
+}
+
 static UpdateError apply_one(
         const Way *way, const Operation *operation, const uint8_t *blob, ErrorText *error)
 {
-    if (operation->n_src_extents > 0 && !way->source && way->may_lack_source)
+    if (reads_source(operation) && !way->source && way->may_lack_source)
         return operation_check_blob(operation, blob, error);
     return operation_apply(operation, blob, way->source, way->sink, error);
 }

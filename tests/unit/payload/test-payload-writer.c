@@ -546,6 +546,9 @@ START_TEST(format_1_refuses_what_it_cannot_hold)
     ck_assert_int_eq(
             payload_writer_add_partition(writer, "KERNEL", image, NULL, &n, &error), -EINVAL);
     ck_assert_ptr_nonnull(strstr(error.line, "image first"));
+    ck_assert_int_eq(
+            payload_writer_add_partition(writer, "USR", image, image, &n, &error), -EINVAL);
+    ck_assert_ptr_nonnull(strstr(error.line, "format 2 only"));
     ck_assert_int_eq(payload_writer_add_partition(writer, "USR", image, NULL, &n, &error), 0);
     ck_assert_int_eq(payload_writer_add_partition(writer, "OEM", image, NULL, &n, &error), -EINVAL);
     ck_assert_ptr_nonnull(strstr(error.line, "'OEM' cannot be number 2"));
