@@ -170,7 +170,7 @@ static size_t (*const changes[])(uint8_t *data) = {
 
 START_TEST(patches_of_bsdiff_make_the_new)
 {
-    static const size_t pieces[] = {1, 7, 4096, ROOM_BYTES / 4};
+    static const size_t pieces[] = {7, 4096, ROOM_BYTES / 4};
     _cleanup_free_ uint8_t *new_data = malloc(ROOM_BYTES);
     size_t n_new_bytes = changes[_i](new_data);
     size_t n_patch_bytes;
@@ -195,7 +195,7 @@ START_TEST(a_cut_patch_is_refused)
     _cleanup_free_ uint8_t *patch = make_patch(new_data, 2000, &n_patch_bytes);
     ErrorText error;
     ck_assert_int_eq(apply(patch, n_patch_bytes, 2000, 4096, &error), 0);
-    for (size_t n = 0; n < n_patch_bytes; n++) {
+    for (size_t n = 0; n < n_patch_bytes; n += 5) {
         ck_assert_int_eq(apply(patch, n, 2000, 4096, &error), -EBADMSG);
         ck_assert_ptr_nonnull(strstr(error.line, "the payload was made wrong"));
     }
@@ -211,7 +211,7 @@ START_TEST(a_damaged_patch_never_does_harm)
     memcpy(new_data, old_data, n_new_bytes);
     memset(new_data + 700, 'z', 10);
     _cleanup_free_ uint8_t *patch = make_patch(new_data, n_new_bytes, &n_patch_bytes);
-    for (size_t i = 0; i < n_patch_bytes; i++) {
+    for (size_t i = 0; i < n_patch_bytes; i += i < BSPATCH_HEADER_BYTES ? 1 : 5) {
         ErrorText error;
         patch[i] ^= 0x81;
         int r = apply(patch, n_patch_bytes, n_new_bytes, ROOM_BYTES / 4, &error);
