@@ -296,9 +296,8 @@ static int find_steps(Diff *diff)
 
 /* --- the patch ------------------------------------------------------------------------------ */
 
-/* Blocks no larger than the stream is long, and half of what bzip2 can: what unpacks it needs memory
- * of 4 times a block, on three streams and as many threads as there are, and patches do not grow by
- * it. */
+/* Blocks no larger than the stream is long, and half of what bzip2 can: who unpacks it needs 4
+ * times a block of memory, on three streams and in each thread, and patches do not grow by it. */
 static int compress(const void *data, size_t n_bytes, uint8_t *out, size_t *at, size_t n_room_bytes)
 {
     unsigned n_out = (unsigned)MIN(n_room_bytes - *at, (size_t)UINT32_MAX);
