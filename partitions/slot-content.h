@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What a slot begins with, as libblkid knows it: for a person who looks at a disk, never for a
- * decision. */
+/* What a slot begins with, as libblkid knows it: for a person who looks at a disk, and to
+ * tell mount(2) the type; never for a decision. */
 
 #include "partitions/slot-disk.h"
 

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/service-notify.h"
 #include "common/verbs.h"
@@ -31,6 +32,8 @@ static const char *arg_state_dir;
 static const char *arg_key_dir;
 static const char *arg_bus;
 static const char *arg_operator = FLIPSIDE_OPERATOR;
+static bool arg_postinst = FLIPSIDE_POSTINST;
+static unsigned arg_postinst_limit_sec = 600;
 
 static void print_help(void)
 {
@@ -46,6 +49,9 @@ static void print_help(void)
            "  --bus ADDRESS     D-Bus address (default: the system bus)\n"
            "  --operator USER   may ask for an update and take it back besides root\n"
            "                    (default: %s)\n"
+           "  --postinst yes|no run the new image's program /postinst before the flip (default: %s)\n"
+           "  --postinst-limit SECONDS\n"
+           "                    after which it is ended and the update fails (default: 600)\n"
            "  --foreground, --logtostderr\n"
            "                    accepted, also with one dash: it never does anything else\n"
            "  -v, --verbose     log more\n"
@@ -53,31 +59,68 @@ static void print_help(void)
            "  --version\n\n"
            "Exit codes: 0 asked to stop; 1 failed (or lost the bus); 2 wrong command line;\n"
            "3 another one runs; 4 the state folder cannot be used; 5 no bus.\n",
-            FLIPSIDE_OPERATOR[0] ? FLIPSIDE_OPERATOR : "nobody");
+            FLIPSIDE_OPERATOR[0] ? FLIPSIDE_OPERATOR : "nobody", FLIPSIDE_POSTINST ? "yes" : "no");
 }
+
+static int parse_postinst(const char *text)
+{
+    arg_postinst = strcmp(text, "yes") == 0;
+    if (arg_postinst || strcmp(text, "no") == 0)
+        return -1;
+    return verbs_usage_error(UPDATE_ENGINE, "--postinst takes yes or no, not '%s'", text);
+}
+
+static int parse_postinst_limit(const char *text)
+{
+    char *end;
+    unsigned long n = strtoul(text, &end, 10);
+    arg_postinst_limit_sec = (unsigned)n;
+    if (text[0] >= '0' && text[0] <= '9' && *end == '\0' && n > 0 && n <= 86400)
+        return -1;
+    return verbs_usage_error(
+            UPDATE_ENGINE, "--postinst-limit takes seconds from 1 to 86400, not '%s'", text);
+}
+
+enum {
+    OPTION_ROOT = 256,
+    DISK,
+    SLOT,
+    STATE_DIR,
+    KEYS,
+    BUS,
+    OPERATOR,
+    POSTINST,
+    POSTINST_LIMIT,
+    IGNORED,
+    VERSION
+};
+
+static const struct option long_options[] = {
+        {"root", required_argument, NULL, OPTION_ROOT},
+        {"disk", required_argument, NULL, DISK},
+        {"slot", required_argument, NULL, SLOT},
+        {"state-dir", required_argument, NULL, STATE_DIR},
+        {"key-dir", required_argument, NULL, KEYS},
+        {"bus", required_argument, NULL, BUS},
+        {"operator", required_argument, NULL, OPERATOR},
+        {"postinst", required_argument, NULL, POSTINST},
+        {"postinst-limit", required_argument, NULL, POSTINST_LIMIT},
+        {"foreground", no_argument, NULL, IGNORED},
+        {"logtostderr", no_argument, NULL, IGNORED},
+        {"verbose", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, VERSION},
+        {},
+};
 
 /* Returns -1 to go on, else the exit code. */
 static int parse_options(int argc, char **argv)
 {
-    enum { OPTION_ROOT = 256, DISK, SLOT, STATE_DIR, KEYS, BUS, OPERATOR, IGNORED, VERSION };
-    static const struct option options[] = {
-            {"root", required_argument, NULL, OPTION_ROOT},
-            {"disk", required_argument, NULL, DISK},
-            {"slot", required_argument, NULL, SLOT},
-            {"state-dir", required_argument, NULL, STATE_DIR},
-            {"key-dir", required_argument, NULL, KEYS},
-            {"bus", required_argument, NULL, BUS},
-            {"operator", required_argument, NULL, OPERATOR},
-            {"foreground", no_argument, NULL, IGNORED},
-            {"logtostderr", no_argument, NULL, IGNORED},
-            {"verbose", no_argument, NULL, 'v'},
-            {"help", no_argument, NULL, 'h'},
-            {"version", no_argument, NULL, VERSION},
-            {},
-    };
     argv[0] = (char *)UPDATE_ENGINE; /* for what getopt_long() says; only read */
+    int exit_code = -1;
     /* Units that were written for update_engine say -foreground. */
-    for (int option; (option = getopt_long_only(argc, argv, "vh", options, NULL)) >= 0;) {
+    for (int option; exit_code < 0 &&
+                     (option = getopt_long_only(argc, argv, "vh", long_options, NULL)) >= 0;) {
         switch (option) {
         case OPTION_ROOT:
             arg_root = optarg;
@@ -100,6 +143,12 @@ static int parse_options(int argc, char **argv)
         case OPERATOR:
             arg_operator = optarg;
             break;
+        case POSTINST:
+            exit_code = parse_postinst(optarg);
+            break;
+        case POSTINST_LIMIT:
+            exit_code = parse_postinst_limit(optarg);
+            break;
         case IGNORED:
             break;
         case 'v':
@@ -115,6 +164,8 @@ static int parse_options(int argc, char **argv)
             return EXIT_USAGE;
         }
     }
+    if (exit_code >= 0)
+        return exit_code;
     if (optind < argc)
         return verbs_usage_error(UPDATE_ENGINE, "'%s' is no option", argv[optind]);
     return -1;
@@ -202,6 +253,7 @@ static int start(sd_event *event, Daemon *daemon)
             .slot_label = arg_slot,
             .state_dir = arg_state_dir ? arg_state_dir : state_dir,
             .key_dir = arg_key_dir ? arg_key_dir : key_dir,
+            .postinst_limit_usec = arg_postinst ? arg_postinst_limit_sec * USEC_PER_SEC : 0,
     };
     ErrorText error = {};
     if (engine_bus_new(event, arg_bus, arg_operator, &daemon->bus, &error) < 0)

@@ -9,6 +9,7 @@ typedef enum {
     UPDATE_ERROR_GENERIC = 1, /* state cannot be written, no memory, ... */
     UPDATE_ERROR_OMAHA_REQUEST = 2,
     UPDATE_ERROR_VERIFIER_IO = 4, /* reading the slot back */
+    UPDATE_ERROR_POSTINST = 5,    /* the new image's postinst failed, or could not be run */
     UPDATE_ERROR_OPEN_TARGET = 7, /* no slot, no table, the slot is the running one */
     UPDATE_ERROR_TRANSFER = 9,
     UPDATE_ERROR_PAYLOAD_HASH = 10, /* whole file against the Omaha answer */
@@ -18,8 +19,9 @@ typedef enum {
     UPDATE_ERROR_PARTITION_HASH = 15, /* the slot read back: hash or root */
     UPDATE_ERROR_KERNEL_HASH = 16,    /* the kernel of a format 1 payload, read back */
     UPDATE_ERROR_NO_SIGNATURE = 17,
-    UPDATE_ERROR_SIGNATURE = 18, /* payload signature; also: no key installed */
-    UPDATE_ERROR_SOURCE = 20,    /* a delta: the running slot is not what it begins with */
+    UPDATE_ERROR_SIGNATURE = 18,         /* payload signature; also: no key installed */
+    UPDATE_ERROR_POSTINST_FIRMWARE = 19, /* its exit status 3 */
+    UPDATE_ERROR_SOURCE = 20,            /* a delta: the running slot is not what it begins with */
     UPDATE_ERROR_MAGIC = 21,
     UPDATE_ERROR_MANIFEST = 23, /* parse, limits, extents, too large for the slot */
     UPDATE_ERROR_METADATA_SIGNATURE = 26,

@@ -38,6 +38,8 @@ def build_option(name):
 
 
 OS_NAME = build_option("os")
+RUNS_POSTINST = (build_option("postinst").replace("auto", "enabled" if OS_NAME == "flatcar" else "")
+                 == "enabled")
 OPERATOR = build_option("operator").replace("auto", "core" if OS_NAME == "flatcar" else "")
 
 

@@ -145,6 +145,7 @@ class Machine:
         self.socket = self.folder / "bus"
         self.engine = None
         self.running = "USR-A"
+        self.runs_postinst = False  # whatever the build's default: most images are no file systems
         for path in (self.keys, self.state, self.root / f"etc/{OS_NAME}",
                      self.root / f"usr/share/{OS_NAME}", self.root / "proc/sys/kernel/random"):
             path.mkdir(parents=True)
@@ -216,7 +217,8 @@ class Machine:
 
     def engine_command(self, running=None):
         return [program("update-engine"), "--root", self.root, "--disk", self.disk,
-                "--slot", running or self.running, "--bus", self.bus]
+                "--slot", running or self.running, "--bus", self.bus,
+                "--postinst", "yes" if self.runs_postinst else "no"]
 
     def start_engine(self, wait=True, command=None, **more):
         assert self.engine is None or self.engine.poll() is not None

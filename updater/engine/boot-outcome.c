@@ -11,6 +11,10 @@
  * it stands before all others, that has not happened. A boot chooser may set a slot's priority back
  * to zero when it cannot load it; with is_flipped that is a fall-back, too.
  *
+ * The program of a new image that is run before the flip may flip by itself and fail afterwards. As
+ * long as its success is not recorded, a table that says so in the same boot was not our flip, and
+ * the install is made again. After a reboot it counts like ours, for the slot was proven before.
+ *
  * A slot that booted is on probation until it is marked good. A system that starts the daemon and
  * then fails its checks spends its tries like one that never came up, and must not be installed
  * again either. */
@@ -41,7 +45,7 @@ static BootOutcome in_the_same_boot(const PendingSlot *pending, const BootFacts 
 {
     if (!facts->is_in_table)
         return pending->is_flipped && !pending->is_replaced ? BOOT_STILL_PENDING : BOOT_UNKNOWN;
-    if (facts->is_foremost)
+    if (facts->is_foremost && !pending->awaits_postinst)
         return BOOT_STILL_PENDING;
     return pending->is_replaced ? BOOT_WAS_REPLACED : BOOT_NEVER_FLIPPED;
 }

@@ -255,6 +255,8 @@ void engine_settle_boot(Engine *engine)
      * of the table behind, or be in the cache alone. */
     if (outcome == BOOT_FELL_BACK && priority > 0 && !pending.is_rollback)
         tidy(engine, SLOT_TASK_MARK_BAD, pending.label);
+    else if (outcome == BOOT_NEVER_FLIPPED && priority > 0 && pending.awaits_postinst)
+        tidy(engine, SLOT_TASK_MARK_BAD, pending.label);
     else if (outcome == BOOT_STILL_PENDING && !pending.is_flipped)
         tidy(engine, SLOT_TASK_REPAIR, pending.label);
 }
@@ -279,7 +281,7 @@ void engine_settle_target(Engine *engine, bool is_install)
         engine->is_boot_unknown = is_pending;
         return;
     }
-    if (is_pending && facts.is_foremost) {
+    if (is_pending && facts.is_foremost && !state->pending.awaits_postinst) {
         state->pending.is_replaced = false;
         tidy(engine, SLOT_TASK_REPAIR, engine->target_label);
     } else if (is_pending) {

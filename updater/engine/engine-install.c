@@ -163,6 +163,21 @@ static int on_accepted(Install *install, const char *version, void *userdata, Er
     return engine_save(engine, error);
 }
 
+/* A power cut may hit after the program's own flip, and the next boot must know what it runs. */
+static int on_postinst(
+        Install *install, const SlotContent *content, void *userdata, ErrorText *error)
+{
+    (void)install;
+    Engine *engine = userdata;
+    engine_set_pending(engine, content->version, false);
+    engine->state->pending.awaits_postinst = true;
+    engine_state_set_slot(engine->state, engine->target_label, content);
+    engine->has_old_content = false;
+    log_info("version %s is proven in %s: its postinst is run", content->version,
+            engine->target_label);
+    return engine_save(engine, error);
+}
+
 static int on_commit(Install *install, const SlotContent *content, void *userdata, ErrorText *error)
 {
     (void)install;
@@ -247,6 +262,7 @@ static void on_installed(Install *install, const InstallResult *result, void *us
 static const InstallHandlers handlers = {
         .on_progress = on_progress,
         .on_accepted = on_accepted,
+        .on_postinst = on_postinst,
         .on_commit = on_commit,
         .on_done = on_installed,
 };
@@ -326,6 +342,7 @@ void engine_start_install(Engine *engine, const OmahaResponse *offer)
             .allow_downgrade = engine->request.allows_downgrade || config->allow_downgrade,
             .boot_tries = config->boot_tries,
             .state_fd = engine->state_fd,
+            .postinst_limit_usec = engine->postinst_limit_usec,
     };
     _cleanup_free_ char *kernel_dir = NULL;
     if (find_kernel_dir(engine, &kernel_dir) < 0) {

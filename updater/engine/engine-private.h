@@ -47,6 +47,7 @@ struct Engine {
     char *disk_option;
     char *slot_option;
     char *key_dir;
+    uint64_t postinst_limit_usec;
     int root_fd;
     int state_fd;
     char *state_dir; /* its path */

@@ -30,10 +30,11 @@ void engine_state_free(EngineState *state)
 
 static json_t *pending_to_json(const PendingSlot *pending)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:b}", "version", pending->version,
+    return json_pack("{s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:b, s:b}", "version", pending->version,
             "previous_version", pending->previous_version, "slot", pending->label, "boot_id",
             pending->boot_id, "rollback", pending->is_rollback, "flipped", pending->is_flipped,
-            "replaced", pending->is_replaced, "booted", pending->is_booted);
+            "replaced", pending->is_replaced, "booted", pending->is_booted, "postinst",
+            pending->awaits_postinst);
 }
 
 static json_t *interrupted_to_json(const InterruptedInstall *interrupted)
@@ -121,7 +122,9 @@ static int pending_from_json(const json_t *object, PendingSlot *ret_pending)
             read_bool(object, "rollback", &p.is_rollback) < 0 ||
             read_bool(object, "flipped", &p.is_flipped) < 0 ||
             read_bool(object, "replaced", &p.is_replaced) < 0 ||
-            read_bool(object, "booted", &p.is_booted) < 0)
+            read_bool(object, "booted", &p.is_booted) < 0 ||
+            (json_object_get(object, "postinst") && /* not written by older versions */
+                    read_bool(object, "postinst", &p.awaits_postinst) < 0))
         return -EINVAL;
     *ret_pending = p;
     return 0;

@@ -28,9 +28,11 @@ typedef struct {
     char label[SLOT_LABEL_BYTES];
     char boot_id[ENGINE_BOOT_ID_BYTES]; /* of the boot in which it was chosen */
     bool is_rollback;                   /* a person went back to what the slot held */
-    bool is_flipped;  /* the table is known to say so; false: power may have gone before */
-    bool is_replaced; /* the slot is being overwritten by a newer version, or withdrawn */
-    bool is_booted;   /* it runs, or ran; not known to have been marked good */
+    bool is_flipped;      /* the table is known to say so; false: power may have gone before */
+    bool is_replaced;     /* the slot is being overwritten by a newer version, or withdrawn */
+    bool is_booted;       /* it runs, or ran; not known to have been marked good */
+    bool awaits_postinst; /* the image's postinst, which may flip by itself, has not ended: until it
+                             has, this is no version that waits for its reboot */
 } PendingSlot;
 
 /* An install that had touched the target and has not ended: to be gone on with after a restart. */

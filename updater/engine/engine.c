@@ -80,6 +80,7 @@ static int load_state(Engine *engine, ErrorText *error)
 
 static int copy_options(Engine *engine, const EngineOptions *options)
 {
+    engine->postinst_limit_usec = options->postinst_limit_usec;
     engine->root = strdup(options->root);
     engine->key_dir = strdup(options->key_dir);
     if (!engine->root || !engine->key_dir)

@@ -28,6 +28,7 @@ typedef struct {
                                label no slot of that disk counts as running */
     const char *state_dir;
     const char *key_dir;
+    uint64_t postinst_limit_usec; /* of the new image's postinst; 0: it is not run */
 } EngineOptions;
 
 /* Takes the lock of the state folder (made when it is missing), reads the state, settles what

@@ -21,6 +21,7 @@ struct FileTarget {
     char *folder;
     uint64_t size_bytes;
     int fd;
+    bool is_placed;          /* fd is of path */
     atomic_int sync_failure; /* a negative errno; it stays */
 };
 
@@ -106,6 +107,7 @@ static int open_again(FileTarget *target, ErrorText *error)
     if (target->fd >= 0 && fstat(target->fd, &st) == 0 && S_ISREG(st.st_mode) &&
             (uint64_t)st.st_size == target->size_bytes)
         return 0;
+    target->fd = safe_close(target->fd);
     return error_say(error, -ESTALE, "%s is not as the install before left it", target->new_path);
 }
 
@@ -187,6 +189,23 @@ int file_target_read(FileTarget *target, void *ret_data, size_t n_bytes)
     return fd_pread_full(target->fd, ret_data, n_bytes, 0);
 }
 
+int file_target_adopt(FileTarget *target, const Sha256 *hash, const atomic_bool *is_cancelled)
+{
+    struct stat st;
+    target->fd = open(target->path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    if (target->fd < 0)
+        return errno == ENOENT ? -ESTALE : -errno;
+    bool has_size = fstat(target->fd, &st) == 0 && S_ISREG(st.st_mode) &&
+                    (uint64_t)st.st_size == target->size_bytes;
+    int r = has_size ? file_target_check(target, hash, is_cancelled) : -ESTALE;
+    if (r < 0) {
+        target->fd = safe_close(target->fd);
+        return r == -EBADMSG ? -ESTALE : r;
+    }
+    target->is_placed = true;
+    return 0;
+}
+
 static int sync_folder(const char *folder)
 {
     _cleanup_close_ int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -198,12 +217,13 @@ static int sync_folder(const char *folder)
 int file_target_commit(FileTarget *target, ErrorText *error)
 {
     int r = file_target_sync(target);
-    if (r >= 0 && rename(target->new_path, target->path) < 0)
+    if (r >= 0 && !target->is_placed && rename(target->new_path, target->path) < 0)
         r = -errno;
     if (r >= 0)
         r = sync_folder(target->folder);
     if (r < 0)
         return error_say(error, r, "%s cannot be replaced: %s", target->path, strerror(-r));
+    target->is_placed = true;
     return 0;
 }
 

@@ -30,6 +30,11 @@ const char *file_target_path(const FileTarget *target);
  * error. */
 int file_target_prepare(FileTarget *target, bool is_resumed, ErrorText *error);
 
+/* Instead, where an earlier install got as far as file_target_commit(): takes the file in its
+ * place for the new one, if that has this size and hash.
+ * Errors: -ESTALE when it has not, -ECANCELED, errno. */
+int file_target_adopt(FileTarget *target, const Sha256 *hash, const atomic_bool *is_cancelled);
+
 /* Writes at offset_bytes; what goes beyond the file's end is left out. Several threads at once.
  * Errors: errno. */
 int file_target_write(FileTarget *target, uint64_t offset_bytes, const void *data, size_t n_bytes);

@@ -102,12 +102,18 @@ int install_files_place(const InstallFilePlaces *places, PartitionKind kind, con
     return letter ? path_of(places, kind, letter, ret_path) : 0;
 }
 
-int install_files_prepare(InstallFiles *files, bool is_resumed, ErrorText *error)
+int install_files_prepare(
+        InstallFiles *files, bool is_resumed, const atomic_bool *is_cancelled, ErrorText *error)
 {
     int r = 0;
-    for (size_t i = 0; r >= 0 && i < files->manifest->n_partitions; i++)
-        if (files->targets[i])
-            r = file_target_prepare(files->targets[i], is_resumed, error);
+    for (size_t i = 0; r >= 0 && i < files->manifest->n_partitions; i++) {
+        FileTarget *target = files->targets[i];
+        if (!target)
+            continue;
+        r = file_target_prepare(target, is_resumed, error);
+        if (r == -ESTALE)
+            r = file_target_adopt(target, &files->manifest->partitions[i].hash, is_cancelled);
+    }
     return r;
 }
 

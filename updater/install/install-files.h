@@ -41,8 +41,10 @@ const char *install_files_path(const InstallFiles *files, PartitionKind kind);
 int install_files_place(const InstallFilePlaces *places, PartitionKind kind, const char *slot_label,
         char **ret_path);
 
-/* As file_target_prepare() for each. Errors: of that. */
-int install_files_prepare(InstallFiles *files, bool is_resumed, ErrorText *error);
+/* As file_target_prepare() for each; when resuming, as file_target_adopt() for one that is in its
+ * place already. Errors: of these. */
+int install_files_prepare(
+        InstallFiles *files, bool is_resumed, const atomic_bool *is_cancelled, ErrorText *error);
 
 /* As file_target_sync() for each. Errors: of that. */
 int install_files_sync(InstallFiles *files);

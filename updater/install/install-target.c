@@ -151,6 +151,12 @@ void install_target_free(InstallTarget *target)
     free(target);
 }
 
+void install_target_release(InstallTarget *target)
+{
+    target->fd = safe_close(target->fd);
+    target->claim_fd = safe_close(target->claim_fd);
+}
+
 const Slot *install_target_slot(const InstallTarget *target)
 {
     return &target->slot;

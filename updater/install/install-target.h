@@ -54,6 +54,10 @@ void install_target_drop(InstallTarget *target, uint64_t offset_bytes, uint64_t 
  * fdatasync. */
 int install_target_sync(InstallTarget *target);
 
+/* Lets go of the slot after all was proven, so that it can be mounted; of the calls here, only
+ * install_target_slot() and _free() may follow. */
+void install_target_release(InstallTarget *target);
+
 /* The descriptor for writing (inside target) and where the slot begins in it. */
 int install_target_fd(const InstallTarget *target, uint64_t *ret_offset_bytes);
 

@@ -17,16 +17,21 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "common/fd-io.h"
+#include "common/log.h"
 #include "updater/install/checkpoint-keeper.h"
 #include "updater/install/policy-post.h"
+#include "updater/install/postinst.h"
 #include "updater/install/slot-commit.h"
 #include "updater/install/slot-end.h"
 #include "updater/install/slot-proof.h"
 #include "updater/install/slot-scan.h"
+
+#define POSTINST_FOLDER "postinst" /* of the state folder */
 
 void install_work_init(
         InstallWork *work, const InstallOptions *options, const atomic_bool *is_cancelled)
@@ -387,7 +392,7 @@ static UpdateError begin_anew(InstallWork *work, ErrorText *error)
                 install_target_slot(work->target)->label, strerror(-r));
     const InstallFilePlaces places = file_places(work);
     install_files_discard(&places, install_target_slot(work->target)->label);
-    if (install_files_prepare(work->files, false, error) < 0)
+    if (install_files_prepare(work->files, false, work->is_cancelled, error) < 0)
         return UPDATE_ERROR_WRITE;
     save_first_checkpoint(work);
     return work->delta_v1 ? delta_v1_prepare(work->delta_v1, work->target, work->files,
@@ -398,7 +403,10 @@ static UpdateError begin_anew(InstallWork *work, ErrorText *error)
 /* A file that is not as it was left, or already in its place, cannot be gone on with. */
 static UpdateError resume_files(InstallWork *work, ErrorText *error)
 {
-    int r = work->is_resumed ? install_files_prepare(work->files, true, error) : 0;
+    int r = work->is_resumed ? install_files_prepare(work->files, true, work->is_cancelled, error)
+                             : 0;
+    if (r == -ECANCELED)
+        return error_say(error, UPDATE_ERROR_CANCELLED, "cancelled");
     if (r != -ESTALE)
         return r < 0 ? UPDATE_ERROR_WRITE : UPDATE_OK;
     work->is_resumed = false;
@@ -488,13 +496,87 @@ UpdateError install_work_prove(InstallWork *work, ErrorText *error)
     return code == UPDATE_OK ? read_policy(work, error) : code;
 }
 
+static UpdateError place_files(InstallWork *work, ErrorText *error)
+{
+    if (!work->are_files_placed && install_files_commit(work->files, error) < 0)
+        return UPDATE_ERROR_WRITE;
+    work->are_files_placed = true;
+    return UPDATE_OK;
+}
+
+/* The folder stays: it is empty, and the next install uses it again. */
+static UpdateError make_mount_point(
+        const InstallWork *work, char *ret_path, size_t n_bytes, ErrorText *error)
+{
+    char link[64];
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", work->options->state_fd);
+    ssize_t n = readlink(link, ret_path, n_bytes);
+    size_t n_room = n_bytes - sizeof("/" POSTINST_FOLDER);
+    if (n < 0 || (size_t)n > n_room ||
+            (mkdirat(work->options->state_fd, POSTINST_FOLDER, 0700) < 0 && errno != EEXIST))
+        return error_say(error, UPDATE_ERROR_POSTINST,
+                "there is no folder to mount the new system at: %s",
+                n >= 0 && (size_t)n > n_room ? strerror(ENAMETOOLONG) : strerror(errno));
+    memcpy(ret_path + n, "/" POSTINST_FOLDER, sizeof("/" POSTINST_FOLDER));
+    return UPDATE_OK;
+}
+
+static void log_postinst(const char *line, void *userdata)
+{
+    (void)userdata;
+    const LogField fields[] = {{"FLIPSIDE_TASK", "postinst"}, {}};
+    log_fields(LOG_LEVEL_INFO, fields, "postinst: %s", line);
+}
+
+UpdateError install_work_postinst(InstallWork *work, ErrorText *error)
+{
+    char mount_point[PATH_MAX];
+    UpdateError code = make_mount_point(work, mount_point, sizeof(mount_point), error);
+    if (code == UPDATE_OK)
+        code = place_files(work, error);
+    if (code != UPDATE_OK)
+        return code;
+    install_target_release(work->target);
+    const Postinst postinst = {
+            .disk_path = work->options->disk_path,
+            .slot = install_target_slot(work->target),
+            .kernel = install_files_path(work->files, PARTITION_KERNEL),
+            .policy = install_files_path(work->files, PARTITION_PCR_POLICY),
+            .mount_point = mount_point,
+            .limit_usec = work->options->postinst_limit_usec,
+            .is_cancelled = work->is_cancelled,
+            .on_line = log_postinst,
+    };
+    work->may_be_flipped = true;
+    return postinst_run(&postinst, error);
+}
+
+UpdateError install_work_undo(InstallWork *work, ErrorText *error)
+{
+    (void)error;
+    ErrorText reason = {0};
+    const Slot *slot = install_target_slot(work->target);
+    work->may_be_flipped = false;
+    int r = slot_commit_undo(work->options->disk_path, slot, &reason);
+    if (r > 0)
+        log_warning(
+                "the new system's postinst had made %s bootable: that is taken back", slot->label);
+    if (r < 0)
+        log_error("%s, in which an install failed, may be booted next: run 'slotctl mark-bad "
+                  "%s' (%s)",
+                slot->label, slot->label, reason.line);
+    return UPDATE_OK;
+}
+
 UpdateError install_work_commit(InstallWork *work, ErrorText *error)
 {
-    if (install_files_commit(work->files, error) < 0)
-        return UPDATE_ERROR_WRITE;
+    UpdateError code = place_files(work, error);
+    if (code != UPDATE_OK)
+        return code;
     if (slot_commit(work->options->disk_path, install_target_slot(work->target),
-                work->options->boot_tries, error) < 0)
+                work->options->boot_tries, work->may_be_flipped, error) < 0)
         return UPDATE_ERROR_FLIP;
+    work->may_be_flipped = false;
     return install_work_forget(work, error);
 }
 

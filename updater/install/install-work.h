@@ -42,6 +42,8 @@ typedef struct {
     size_t n_policy_bytes;
     DeltaV1 *delta_v1;     /* of a delta of format 1; NULL */
     InstallSource *source; /* what a delta begins with; NULL: a full payload */
+    bool are_files_placed;
+    bool may_be_flipped; /* postinst was begun: the table may say so without our flip */
 
     PayloadDigest *digest; /* NULL: the payload is not read from its first byte to its last */
     uint8_t *signature;    /* the payload signature; n_signatures_bytes of the manifest */
@@ -75,7 +77,14 @@ UpdateError install_work_prepare(InstallWork *work, ErrorText *error);
  * tree, reads the slot and the files back. */
 UpdateError install_work_prove(InstallWork *work, ErrorText *error);
 
-/* Puts the files in their places; then the flip. */
+/* Puts the files in their places, lets go of the target, and runs the image's postinst. */
+UpdateError install_work_postinst(InstallWork *work, ErrorText *error);
+
+/* When an install fails or is given up after that: takes back what the program did to the slot's
+ * bits. Always UPDATE_OK; that it failed is logged. */
+UpdateError install_work_undo(InstallWork *work, ErrorText *error);
+
+/* Puts the files in their places, if that was not done; then the flip. */
 UpdateError install_work_commit(InstallWork *work, ErrorText *error);
 
 /* Removes checkpoint and kept metadata: the next install begins anew. Always UPDATE_OK. */

@@ -3,9 +3,10 @@
 /* The install as a state machine. What blocks are the steps of install-work.h, one at a time in a
  * worker thread; what goes on beside each other, in APPLYING, is transfer.h's.
  *
- *     LOADING -> FETCHING -> CHECKING -> PREPARING -> APPLYING -> PROVING -> TELLING -> COMMITTING
- *        |                      ^  |
- *        +-- local file, kept --+  +-- kept metadata did not pass: -> FETCHING
+ *     LOADING -> FETCHING -> CHECKING -> PREPARING -> APPLYING -> PROVING
+ *        |                      ^  |                                 |
+ *        +-- local file, kept --+  |            (TELLING) -> (POSTINST) -> COMMITTING -> DONE
+ *                                  +-- kept metadata did not pass: -> FETCHING
  *
  * Every callback only notes what happened and lets the loop come back to on_step, which alone
  * moves the state on. A failure from anywhere leads to ENDING, which waits until no thread works
@@ -36,6 +37,7 @@ typedef enum {
     STATE_APPLYING,
     STATE_PROVING,
     STATE_TELLING, /* the PCR policy server of what it will measure */
+    STATE_POSTINST,
     STATE_COMMITTING,
     STATE_ENDING, /* waits for the threads */
     STATE_DONE,   /* on_done was called */
@@ -49,6 +51,7 @@ static const InstallPhase state_phases[] = {
         [STATE_APPLYING] = INSTALL_DOWNLOADING,
         [STATE_PROVING] = INSTALL_VERIFYING,
         [STATE_TELLING] = INSTALL_VERIFYING,
+        [STATE_POSTINST] = INSTALL_VERIFYING,
         [STATE_COMMITTING] = INSTALL_COMMITTING,
 };
 
@@ -116,6 +119,7 @@ static void measure(const Install *install, InstallProgress *progress)
         progress->n_bytes_total = install->work.content.size_bytes;
         return;
     case STATE_TELLING:
+    case STATE_POSTINST:
     case STATE_COMMITTING:
         progress->n_bytes_done = progress->n_bytes_total = install->work.content.size_bytes;
         return;
@@ -296,6 +300,26 @@ static void commit(Install *install)
     start_step(install, STATE_COMMITTING, install_work_commit);
 }
 
+static void start_postinst(Install *install)
+{
+    ErrorText error = {0};
+    if (install->handlers.on_postinst &&
+            install->handlers.on_postinst(
+                    install, &install->work.content, install->userdata, &error) < 0)
+        fail(install, UPDATE_ERROR_GENERIC, error.line);
+    else
+        start_step(install, STATE_POSTINST, install_work_postinst);
+}
+
+/* All is proven, and who must know of it does. */
+static void end_install(Install *install)
+{
+    if (install->options->postinst_limit_usec > 0)
+        start_postinst(install);
+    else
+        commit(install);
+}
+
 static void on_told(const char *error, void *userdata)
 {
     Install *install = userdata;
@@ -303,14 +327,14 @@ static void on_told(const char *error, void *userdata)
     if (error)
         fail(install, UPDATE_ERROR_POLICY_POST, error);
     else
-        commit(install);
+        end_install(install);
 }
 
 static void tell_policy(Install *install)
 {
     const InstallWork *work = &install->work;
     if (!work->policy) {
-        commit(install);
+        end_install(install);
         return;
     }
     set_state(install, STATE_TELLING);
@@ -361,6 +385,11 @@ static void step_ending(Install *install)
     if (install->step_job.is_busy || (install->transfer && transfer_is_busy(install->transfer)))
         return;
     end_transfer(install);
+    if (install->work.may_be_flipped) {
+        install->step = install_work_undo;
+        worker_pool_submit(install->pool, &install->step_job);
+        return;
+    }
     if (!install->is_forgotten && install->work.target &&
             install_fault_is_kept(install->code, install->work.is_resumed)) {
         install->is_forgotten = true;
@@ -401,6 +430,9 @@ static int on_step(sd_event_source *source, void *userdata)
         tell_policy(install);
         break;
     case STATE_TELLING:
+        break;
+    case STATE_POSTINST:
+        commit(install);
         break;
     case STATE_COMMITTING:
         set_state(install, STATE_ENDING);
@@ -467,6 +499,8 @@ void install_free(Install *install)
         return;
     atomic_store(&install->is_cancelled, true);
     worker_pool_free(install->pool);
+    if (install->work.may_be_flipped)
+        (void)install_work_undo(&install->work, NULL);
     download_free(install->download);
     transfer_free(install->transfer);
     policy_post_free(install->policy_post);

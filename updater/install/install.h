@@ -22,7 +22,7 @@ typedef enum {
     INSTALL_STARTING,    /* metadata: header, signature, manifest */
     INSTALL_PREPARING,   /* the target is made unbootable, the running slot recorded */
     INSTALL_DOWNLOADING, /* fetch and apply */
-    INSTALL_VERIFYING,   /* the tree is built, the slot read back from the device */
+    INSTALL_VERIFYING,   /* the tree is built, the slot read back, the image's postinst run */
     INSTALL_COMMITTING,  /* the flip */
 } InstallPhase;
 
@@ -64,6 +64,10 @@ typedef struct {
     /* The metadata holds: called once, before the target is touched. A negative errno refuses the
      * install (UPDATE_ERROR_GENERIC with error). May be NULL. */
     int (*on_accepted)(Install *install, const char *version, void *userdata, ErrorText *error);
+    /* The slot is proven and the image's postinst is next, which may flip by itself (postinst.h):
+     * as on_commit, which follows when the program succeeded. May be NULL. */
+    int (*on_postinst)(
+            Install *install, const SlotContent *content, void *userdata, ErrorText *error);
     /* The slot is proven and the flip is next: the last moment to put on the disk what must be
      * known after it (promise 8). A negative errno stops the flip. May be NULL. */
     int (*on_commit)(
@@ -96,6 +100,7 @@ typedef struct {
     const char *kernel_dir;                /* InstallFilePlaces of a payload of format 1; may be */
     const char *policy_dir;                /* NULL */
     const char *policy_url;                /* of the PCR policy server; NULL: none is told */
+    uint64_t postinst_limit_usec;          /* of the image's postinst; 0: it is not run */
     const char *key_dir;
     const char *product;
     const char *running_version;

@@ -8,7 +8,7 @@
 #define OLD_BOOT "965fb4c5-ad3e-4eb7-a4c2-ca0c0e31ec84"
 #define NEW_BOOT "11111111-2222-4333-8444-555555555555"
 
-/* state: p pending, f flipped, r replaced, b booted.
+/* state: p pending, f flipped, r replaced, b booted, i its postinst has not ended.
  * table: t the slot is in it, f foremost, g good. */
 static const struct {
     const char *name, *state, *boot_id, *running, *table;
@@ -48,6 +48,14 @@ static const struct {
         {"it was good before another slot was chosen", "pfb", NEW_BOOT, "USR-A", "tg",
                 BOOT_IS_GOOD},
         {"it ran, no slot is known to run now", "pfb", NEW_BOOT, "", "tf", BOOT_UNKNOWN},
+        {"killed while postinst ran", "pi", OLD_BOOT, "USR-A", "t", BOOT_NEVER_FLIPPED},
+        {"killed after postinst's own flip", "pi", OLD_BOOT, "USR-A", "tf", BOOT_NEVER_FLIPPED},
+        {"killed while postinst ran, no table", "pi", OLD_BOOT, "USR-A", "", BOOT_UNKNOWN},
+        {"power went while postinst ran", "pi", NEW_BOOT, "USR-A", "t", BOOT_NEVER_FLIPPED},
+        {"power went after postinst's own flip, it booted", "pi", NEW_BOOT, "USR-B", "tf",
+                BOOT_INTO_PENDING},
+        {"power went after postinst's own flip, it fell back", "pi", NEW_BOOT, "USR-A", "tf",
+                BOOT_FELL_BACK},
         {"it ran, the table cannot be read", "pfb", NEW_BOOT, "USR-B", "", BOOT_UNKNOWN},
 };
 
@@ -67,7 +75,8 @@ START_TEST(each_story_has_its_end)
             .boot_id = OLD_BOOT,
             .is_flipped = has(flags, 'f'),
             .is_replaced = has(flags, 'r'),
-            .is_booted = has(flags, 'b')};
+            .is_booted = has(flags, 'b'),
+            .awaits_postinst = has(flags, 'i')};
     BootFacts facts = {.boot_id = cases[_i].boot_id,
             .running_label = cases[_i].running,
             .is_in_table = has(table, 't'),

@@ -69,6 +69,34 @@ START_TEST(the_old_file_stays_until_the_new_one_is_proven)
 }
 END_TEST
 
+START_TEST(one_that_is_in_its_place_is_adopted_when_it_is_the_same)
+{
+    Sha256 hash = sha256_of(content, SIZE_BYTES), other = sha256_of(content, 7);
+    _cleanup_(file_target_freep) FileTarget *target = make_target(false, 0);
+    write_all(target);
+    ck_assert_int_eq(file_target_commit(target, &error), 0);
+    ck_assert_int_eq(file_target_commit(target, &error), 0); /* again: nothing is left to do */
+    _cleanup_(file_target_freep) FileTarget *again = make_target(true, -ESTALE);
+    ck_assert_int_eq(file_target_adopt(again, &other, &is_cancelled), -ESTALE);
+    ck_assert_int_eq(file_target_adopt(again, &hash, &is_cancelled), 0);
+    write_all(again);
+    ck_assert_int_eq(file_target_check(again, &hash, &is_cancelled), 0);
+    ck_assert_int_eq(file_target_commit(again, &error), 0);
+    assert_file(path, content, SIZE_BYTES);
+}
+END_TEST
+
+START_TEST(another_file_is_not_adopted)
+{
+    Sha256 hash = sha256_of(content, SIZE_BYTES);
+    _cleanup_(file_target_freep) FileTarget *target = make_target(true, -ESTALE);
+    ck_assert_int_eq(file_target_adopt(target, &hash, &is_cancelled), -ESTALE); /* its size */
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_int_eq(file_target_adopt(target, &hash, &is_cancelled), -ESTALE);
+    ck_assert_int_eq(file_target_prepare(target, false, &error), 0);
+}
+END_TEST
+
 START_TEST(another_hash_is_noticed)
 {
     _cleanup_(file_target_freep) FileTarget *target = make_target(false, 0);
@@ -128,6 +156,8 @@ Suite *unit_suite(void)
     TCase *tcase = unit_case(suite, "file-target");
     tcase_add_checked_fixture(tcase, setup, NULL);
     tcase_add_test(tcase, the_old_file_stays_until_the_new_one_is_proven);
+    tcase_add_test(tcase, one_that_is_in_its_place_is_adopted_when_it_is_the_same);
+    tcase_add_test(tcase, another_file_is_not_adopted);
     tcase_add_test(tcase, another_hash_is_noticed);
     tcase_add_test(tcase, what_was_written_before_is_gone_on_with);
     tcase_add_test(tcase, room_is_asked_for_first);
