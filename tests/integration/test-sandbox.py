@@ -7,7 +7,7 @@ import shutil
 import unittest
 
 from host_test import HostTest
-from lab import BUILD_ROOT, SOURCE_ROOT, main, program, run
+from lab import BUILD_ROOT, RUNS_POSTINST, SOURCE_ROOT, main, program, run
 from machine_test import MachineTest
 
 EXPOSURE_MAX = 25  # of 100, as systemd-analyze counts
@@ -41,6 +41,23 @@ class Sandbox(MachineTest):
         for unit in (self.unit(), self.unit("slot-mark-good", "slotctl"),
                      self.unit("locksmithd", "locksmithd")):
             self.understands(unit)
+
+    @unittest.skipUnless(shutil.which("systemd-analyze"), "no systemd-analyze")
+    def test_systemd_understands_the_unit_with_postinst(self):
+        unit = self.unit()
+        drop_in = self.lab.folder / "update-engine.service.d/50-postinst.conf"
+        drop_in.parent.mkdir(exist_ok=True)
+        text = (BUILD_ROOT / "systemd-units/update-engine-postinst.conf").read_text()
+        drop_in.write_text(re.sub(r"ExecStart=/\S+", f"ExecStart={program('update-engine')}", text))
+        self.addCleanup(shutil.rmtree, drop_in.parent)
+        self.understands(unit)
+        # Whatever the unit restricts, the drop-in has a word on.
+        keys = set(re.findall(r"^(Restrict\w+|Protect\w+|SystemCallFilter|CapabilityBoundingSet|"
+                              r"DevicePolicy|NoNewPrivileges|MemoryDenyWriteExecute)=",
+                              unit.read_text(), re.MULTILINE))
+        left = {"RestrictRealtime"}
+        self.assertEqual(keys - set(re.findall(r"^(\w+)=", text, re.MULTILINE)), left)
+        self.assertEqual("--postinst yes" in text, not RUNS_POSTINST)
 
     @unittest.skipUnless(shutil.which("systemd-analyze"), "no systemd-analyze")
     def test_systemd_understands_what_belongs_to_a_boot(self):
