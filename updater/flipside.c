@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/cleanup.h"
 #include "common/verbs.h"
 #include "updater/client/client.h"
 
@@ -34,6 +35,7 @@ static void print_help(void)
            "                     install: what the payload must hold, or, in format 1, holds\n"
            "  --disable-afterwards\n"
            "                     install: no updates from the server any more (SERVER=disabled)\n"
+           "  --extension FILE   install: for the new system's postinst; once for each\n"
            "  --bus ADDRESS      D-Bus address (default: the system bus)\n"
            "  --root DIR         stands for / in configuration and state\n"
            "  --state-dir DIR    default: ROOT/var/lib/update-engine\n"
@@ -47,8 +49,8 @@ static void print_help(void)
            "reason that is given.\n");
 }
 
-/* Returns -1 to go on, else the exit code. */
-static int parse_options(int argc, char **argv, ClientOptions *options)
+/* extensions has room for argc entries. Returns -1 to go on, else the exit code. */
+static int parse_options(int argc, char **argv, ClientOptions *options, const char **extensions)
 {
     enum {
         BUS = 256,
@@ -60,6 +62,7 @@ static int parse_options(int argc, char **argv, ClientOptions *options)
         ALLOW_DOWNGRADE,
         TO_VERSION,
         DISABLE_AFTERWARDS,
+        EXTENSION,
         VERSION
     };
     static const struct option table[] = {
@@ -72,6 +75,7 @@ static int parse_options(int argc, char **argv, ClientOptions *options)
             {"allow-downgrade", no_argument, NULL, ALLOW_DOWNGRADE},
             {"to-version", required_argument, NULL, TO_VERSION},
             {"disable-afterwards", no_argument, NULL, DISABLE_AFTERWARDS},
+            {"extension", required_argument, NULL, EXTENSION},
             {"help", no_argument, NULL, 'h'},
             {"version", no_argument, NULL, VERSION},
             {},
@@ -106,6 +110,9 @@ static int parse_options(int argc, char **argv, ClientOptions *options)
         case DISABLE_AFTERWARDS:
             options->disables_afterwards = true;
             break;
+        case EXTENSION:
+            *extensions++ = optarg;
+            break;
         case 'h':
             print_help();
             return EXIT_SUCCESS;
@@ -122,8 +129,11 @@ static int parse_options(int argc, char **argv, ClientOptions *options)
 int main(int argc, char **argv)
 {
     setlocale(LC_TIME, "");
-    ClientOptions options = {.root = "", .to_version = ""};
-    int exit_code = parse_options(argc, argv, &options);
+    _cleanup_free_ const char **extensions = calloc((size_t)argc + 1, sizeof(*extensions));
+    if (!extensions)
+        return EXIT_FAILURE;
+    ClientOptions options = {.root = "", .to_version = "", .extensions = extensions};
+    int exit_code = parse_options(argc, argv, &options, extensions);
     if (exit_code >= 0)
         return exit_code;
     exit_code = verbs_run(verbs, FLIPSIDE, argc - optind, argv + optind, &options);

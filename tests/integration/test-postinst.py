@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 import unittest
+import urllib.request
 
 import payload_v1 as book
 from lab import OS_NAME, RUNS_POSTINST, main, program, run, wait_for
@@ -366,6 +367,130 @@ class Flips(PostinstTest):
         done = self.install(machine, self.make(machine, f"{self.flip(machine)}; {blocker}"),
                             check=False)
         self.assert_failed(machine, done, GENERIC)
+
+
+# What flatcar-postinst and ue-rs do: whether the answer is of this update, the package whose name
+# ends so, from the first address, by its SHA-256.
+FETCH = """
+import hashlib, os, sys, urllib.request
+from xml.etree import ElementTree
+prefs, name, target = sys.argv[1:]
+answer = ElementTree.parse(prefs + "/full-response")
+if os.stat(prefs + "/full-response").st_mtime < os.stat(prefs + "/previous-version").st_mtime:
+    sys.exit("an old answer")
+base = answer.find("app/updatecheck/urls/url").get("codebase")
+package = next(p for p in answer.iterfind("app/updatecheck/manifest/packages/package")
+               if p.get("name").endswith(name) and p.get("required") in ("true", "false"))
+print("from", base)
+content = urllib.request.urlopen(base + package.get("name"), timeout=10).read()
+assert len(content) == int(package.get("size"))
+assert hashlib.sha256(content).hexdigest() == package.get("hash_sha256")
+open(target, "wb").write(content)
+for other in (base + "none.gz", base[:-3] + "x/" + package.get("name"), base + "../x",
+              base + package.get("name") + "x"):
+    try:
+        urllib.request.urlopen(other, timeout=10)
+        sys.exit("served: " + other)
+    except urllib.error.HTTPError as error:
+        assert error.code == 404, error
+"""
+
+
+class Extensions(PostinstTest):
+    """Files that lie on the machine reach the program as they do from an Omaha server."""
+
+    def machine(self, **more):
+        machine = super().machine(**more)
+        machine.prefs = machine.root / "var/lib/update_engine/prefs"
+        (machine.tmp / "fetch.py").write_text(FETCH)
+        machine.files = {}
+        for name in ("oem-azure.gz", "flatcar-zfs.gz"):
+            path = machine.folder / name
+            path.write_bytes(os.urandom(1500000))
+            machine.files[name] = path
+        return machine
+
+    def payload_for(self, machine, text=""):
+        fetch = "".join(f"python3 $T/fetch.py {machine.prefs} {name} $T/{name} || exit 1\n"
+                        for name in machine.files)
+        return self.make(machine, f"{text}\n{fetch}")
+
+    def options(self, machine):
+        return [word for path in machine.files.values() for word in ("--extension", path)]
+
+    def assert_fetched(self, machine):
+        for name, path in machine.files.items():
+            self.assertEqual((machine.tmp / name).read_bytes(), path.read_bytes())
+        self.assertFalse((machine.prefs / "full-response").exists())
+
+    def test_they_are_served_to_it(self):
+        machine = self.machine()
+        path = self.payload_for(machine)
+        machine.start_engine()
+        machine.flipside("install", path, *self.options(machine))
+        self.assert_done(machine)
+        self.assert_fetched(machine)
+        url = next(line for line in machine.log.read_text().splitlines() if "from http" in line)
+        with self.assertRaises(OSError):
+            urllib.request.urlopen(url.split("from ")[1] + "oem-azure.gz", timeout=5)
+
+    def test_they_are_kept_for_the_next_start(self):
+        machine = self.machine()
+        machine.configure(SERVER="disabled", FIRST_CHECK=0)
+        wait = f"[ -e $T/again ] || {{ touch $T/here; {HOST_PID} $T/a.pid; }}"
+        path = self.payload_for(machine, wait)
+        machine.start_engine()
+        machine.call("com.coreos.update1.Flipside.InstallWithExtensions", f"string:{path}",
+                     "string:", "uint64:0", "string:" + "\n".join(map(str, machine.files.values())))
+        self.wait_for_file(machine, "here")
+        machine.kill_engine()
+        (machine.tmp / "again").touch()
+        machine.start_engine()
+        machine.wait_for_phase("need-reboot")
+        self.assert_done(machine)
+        self.assert_fetched(machine)
+
+    def test_one_who_only_connects_holds_nothing_up(self):
+        machine = self.machine()
+        text = f"""exec 5<>/dev/tcp/127.0.0.1/$(sed -n 's|.*127.0.0.1:\([0-9]*\)/.*|\1|p' \
+                   {machine.prefs}/full-response)\nexit 0"""
+        path = self.payload_for(machine, text)
+        machine.start_engine()
+        started = time.monotonic()
+        machine.flipside("install", path, *self.options(machine))
+        self.assertLess(time.monotonic() - started, 8)
+        self.assert_done(machine)
+
+    def test_what_cannot_be_one(self):
+        machine = self.machine()
+        path = self.payload_for(machine)
+        machine.start_engine()
+        odd = machine.folder / "a b.gz"
+        odd.write_bytes(b"x")
+        folder = machine.folder / "folder.gz"
+        folder.mkdir()
+        twin = machine.folder / "twin"
+        twin.mkdir()
+        shutil.copy(machine.files["oem-azure.gz"], twin)
+        for words, *files in (("no extension's name", odd), ("not a regular file", folder),
+                              ("two extensions of the name", machine.files["oem-azure.gz"],
+                               twin / "oem-azure.gz")):
+            with self.subTest(words):
+                options = [word for file in files for word in ("--extension", file)]
+                done = machine.flipside("install", path, *options, check=False)
+                self.assertIn(words, self.assert_failed(machine, done, POSTINST))
+        done = machine.flipside("install", path, "--extension", "/nowhere.gz", check=False)
+        self.assertEqual((done.returncode, "/nowhere.gz" in done.stderr), (1, True))
+
+    def test_only_where_postinst_is_run(self):
+        machine = self.machine()
+        machine.runs_postinst = False
+        path = self.payload_for(machine)
+        machine.start_engine()
+        done = machine.flipside("install", path, *self.options(machine), check=False)
+        self.assertEqual(done.returncode, 5)
+        self.assertIn("--postinst yes", done.stderr)
+        self.assertFalse(machine.slots()["USR-B"].is_bootable)
 
 
 @unittest.skipUnless(os.geteuid() == 0 and shutil.which("partx"), "needs root and partx")

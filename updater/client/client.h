@@ -25,8 +25,9 @@ typedef struct {
     const char *slot;      /* which runs, with disk; NULL */
     bool is_json;
     bool allows_downgrade;
-    const char *to_version;   /* of install; "" for any */
-    bool disables_afterwards; /* install: SERVER=disabled when it has succeeded */
+    const char *to_version;        /* of install; "" for any */
+    bool disables_afterwards;      /* install: SERVER=disabled when it has succeeded */
+    const char *const *extensions; /* of install, inside argv; ends with NULL */
 } ClientOptions;
 
 int verb_status(int argc, char **argv, void *context);

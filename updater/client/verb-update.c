@@ -118,19 +118,46 @@ static int disable_updates(const ClientOptions *options, EngineProxy *proxy)
     return CLIENT_DONE;
 }
 
+/* Their absolute paths, with newlines between. *ret_list is new. Errors: errno, with error. */
+static int list_extensions(const ClientOptions *options, char **ret_list, ErrorText *error)
+{
+    _cleanup_free_ char *list = strdup("");
+    for (size_t i = 0; list && options->extensions[i]; i++) {
+        _cleanup_free_ char *path = realpath(options->extensions[i], NULL), *longer = NULL;
+        if (!path)
+            return error_say(
+                    error, -errno, "cannot use the extension %s: %m", options->extensions[i]);
+        if (strchr(path, '\n'))
+            return error_say(
+                    error, -EINVAL, "cannot use the extension %s: its path has two lines", path);
+        if (asprintf(&longer, "%s%s%s", list, list[0] ? "\n" : "", path) < 0)
+            longer = NULL;
+        free(list);
+        list = TAKE_PTR(longer);
+    }
+    if (!list)
+        return error_say(error, -ENOMEM, "not enough memory");
+    *ret_list = TAKE_PTR(list);
+    return 0;
+}
+
 int verb_install(int argc, char **argv, void *context)
 {
     (void)argc;
     const ClientOptions *options = context;
     _cleanup_(engine_proxy_freep) EngineProxy *proxy = NULL;
-    _cleanup_free_ char *source = NULL;
+    _cleanup_free_ char *source = NULL, *extensions = NULL;
     ErrorText error = {};
-    if (source_of(argv[1], &source, &error) < 0)
+    if (source_of(argv[1], &source, &error) < 0 ||
+            list_extensions(options, &extensions, &error) < 0)
         return client_complain(CLIENT_FAILED, &error);
     if (connect_and_listen(options, &proxy, &error) < 0)
         return client_complain(CLIENT_NO_DAEMON, &error);
-    int exit_code = engine_proxy_call(proxy, "InstallWithFlags", QUICK_CALL_USEC, NULL, &error,
-            "sst", source, options->to_version, flags_of(options));
+    /* An older daemon is asked for what it knows. */
+    bool has_more = extensions[0];
+    int exit_code = engine_proxy_call(proxy,
+            has_more ? "InstallWithExtensions" : "InstallWithFlags", QUICK_CALL_USEC, NULL, &error,
+            has_more ? "ssts" : "sst", source, options->to_version, flags_of(options), extensions);
     if (exit_code != CLIENT_DONE)
         return client_complain(exit_code, &error);
     exit_code = follow_to_end(options, proxy, BUS_WHAT_INSTALL);

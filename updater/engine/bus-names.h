@@ -24,6 +24,9 @@
  *   InstallWithFlags(s source, s version, t flags) -> ()
  *                                   version: what the payload must hold, or counts as where its
  *                                   format does not say; "" for any
+ *   InstallWithExtensions(s source, s version, t flags, s extensions) -> ()
+ *                                   extensions: local files for the new image's postinst, absolute
+ *                                   paths with newlines between; "" for none
  *   Rollback() -> (s version, s text)
  *                                   verifies the other slot, then flips to it; where an update
  *                                   waits for its reboot, that is withdrawn and the running
@@ -60,7 +63,7 @@
 #define BUS_INTERFACE_MANAGER "com.coreos.update1.Manager"
 #define BUS_INTERFACE_FLIPSIDE "com.coreos.update1.Flipside"
 
-/* For UpdateWithFlags and InstallWithFlags; unknown bits are an error. */
+/* For the methods with flags; unknown bits are an error. */
 #define BUS_FLAG_ALLOW_DOWNGRADE UINT64_C(1) /* this once, an older version is welcome */
 #define BUS_FLAGS_ALL BUS_FLAG_ALLOW_DOWNGRADE
 

@@ -152,17 +152,20 @@ static int method_update(sd_bus_message *call, void *userdata, sd_bus_error *err
 static int method_install(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
     EngineBus *bus = userdata;
-    bool allows_downgrade = false, has_more = sd_bus_message_has_signature(call, "sst");
-    const char *source, *version = "";
-    int r = sd_bus_message_read(call, "s", &source);
+    EngineInstall install = {.version = "", .extensions = ""};
+    bool has_files = sd_bus_message_has_signature(call, "ssts");
+    bool has_more = has_files || sd_bus_message_has_signature(call, "sst");
+    int r = sd_bus_message_read(call, "s", &install.source);
     if (r >= 0 && has_more)
-        r = sd_bus_message_read(call, "s", &version);
+        r = sd_bus_message_read(call, "s", &install.version);
     if (r >= 0 && has_more)
-        r = read_flags(call, &allows_downgrade, error);
+        r = read_flags(call, &install.allows_downgrade, error);
+    if (r >= 0 && has_files)
+        r = sd_bus_message_read(call, "s", &install.extensions);
     if (r < 0)
         return r;
     ErrorText text = {};
-    EngineAnswer answer = engine_install(bus->engine, source, version, allows_downgrade, &text);
+    EngineAnswer answer = engine_install(bus->engine, &install, &text);
     return answer_started(call, answer, &text, error);
 }
 
@@ -284,6 +287,7 @@ const sd_bus_vtable engine_bus_flipside_vtable[] = {
         SD_BUS_METHOD("UpdateWithFlags", "t", "", method_update, 0),
         SD_BUS_METHOD("Install", "s", "", method_install, 0),
         SD_BUS_METHOD("InstallWithFlags", "sst", "", method_install, 0),
+        SD_BUS_METHOD("InstallWithExtensions", "ssts", "", method_install, 0),
         SD_BUS_METHOD("Rollback", "", "ss", method_rollback, 0),
         SD_BUS_METHOD("Cancel", "", "", method_cancel, 0),
         SD_BUS_METHOD("Reload", "", "", method_reload, 0),

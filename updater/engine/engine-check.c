@@ -234,6 +234,7 @@ static void resume(Engine *engine)
     };
     memcpy(request.source, interrupted->source, sizeof(request.source));
     memcpy(request.version, interrupted->version, sizeof(request.version));
+    memcpy(request.extensions, interrupted->extensions, sizeof(request.extensions));
     if (request.task == ENGINE_UPDATE) {
         engine_start_check(engine, &request);
         return;

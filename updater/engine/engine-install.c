@@ -160,6 +160,8 @@ static int on_accepted(Install *install, const char *version, void *userdata, Er
     };
     memcpy(state->interrupted.source, engine->request.source, sizeof(state->interrupted.source));
     memcpy(state->interrupted.version, engine->request.version, sizeof(state->interrupted.version));
+    memcpy(state->interrupted.extensions, engine->request.extensions,
+            sizeof(state->interrupted.extensions));
     return engine_save(engine, error);
 }
 
@@ -175,7 +177,12 @@ static int on_postinst(
     engine->has_old_content = false;
     log_info("version %s is proven in %s: its postinst is run", content->version,
             engine->target_label);
-    return engine_save(engine, error);
+    int r = engine_save(engine, error);
+    /* The program takes the server's answer for this update's when it is not older than the
+     * previous version beside it. */
+    if (r >= 0)
+        engine_keep_answer(engine);
+    return r;
 }
 
 static int on_commit(Install *install, const SlotContent *content, void *userdata, ErrorText *error)
@@ -345,13 +352,19 @@ void engine_start_install(Engine *engine, const OmahaResponse *offer)
             .postinst_limit_usec = engine->postinst_limit_usec,
     };
     _cleanup_free_ char *kernel_dir = NULL;
-    if (find_kernel_dir(engine, &kernel_dir) < 0) {
+    _cleanup_free_ char *prefs_dir = NULL;
+    if (find_kernel_dir(engine, &kernel_dir) < 0 ||
+            asprintf(&prefs_dir, "%s/var/lib/update_engine/prefs", engine->root) < 0) {
         fail(engine, UPDATE_ERROR_GENERIC, strerror(ENOMEM));
         return;
     }
     options.kernel_dir = kernel_dir;
     options.policy_dir = config->policy_server ? engine->state_dir : NULL;
     options.policy_url = config->policy_server;
+    if (engine->request.extensions[0])
+        options.extensions = engine->request.extensions;
+    options.prefs_dir = prefs_dir;
+    options.app_id = config->app_id;
     set_source(&options, engine, offer, &source_url);
     set_credentials(&options, engine);
     engine_keep_answer(engine);

@@ -34,8 +34,9 @@ typedef struct {
     bool is_explicit; /* a person asked */
     bool is_resumed;  /* goes on with what a restart cut */
     bool allows_downgrade;
-    char source[ENGINE_SOURCE_BYTES];   /* of ENGINE_INSTALL */
-    char version[ENGINE_VERSION_BYTES]; /* of ENGINE_INSTALL: what source must hold; "" any */
+    char source[ENGINE_SOURCE_BYTES];         /* of ENGINE_INSTALL */
+    char version[ENGINE_VERSION_BYTES];       /* of ENGINE_INSTALL: what source must hold; "" any */
+    char extensions[ENGINE_EXTENSIONS_BYTES]; /* of ENGINE_INSTALL: paths, a line each */
 } EngineRequest;
 
 struct Engine {

@@ -50,14 +50,9 @@ static bool has_credentials(const char *text)
     return url.has_credentials;
 }
 
-EngineAnswer engine_install(Engine *engine, const char *source, const char *version,
-        bool allows_downgrade, ErrorText *error)
+/* Whether the source is one. Errors: with error. */
+static EngineAnswer check_source(const char *source, ErrorText *error)
 {
-    EngineRequest request = {
-            .task = ENGINE_INSTALL,
-            .is_explicit = true,
-            .allows_downgrade = allows_downgrade,
-    };
     bool is_url = http_url_is_meant(source);
     if (source[0] != '/' && !is_url)
         return error_say(error, ENGINE_REFUSED,
@@ -67,14 +62,46 @@ EngineAnswer engine_install(Engine *engine, const char *source, const char *vers
                 "a URL with a password in it would be shown and kept in the open; set "
                 "DOWNLOAD_USER and DOWNLOAD_PASSWORD in /etc/%s/update.conf",
                 FLIPSIDE_OS);
-    if (strlen(source) >= sizeof(request.source))
-        return error_say(error, ENGINE_REFUSED, "the source is longer than %zu bytes",
-                sizeof(request.source) - 1);
-    strcpy(request.source, source);
-    if (version[0] != '\0' && !version_is_valid(version))
-        return error_say(error, ENGINE_REFUSED, "'%.32s' is not a version", version);
-    snprintf(request.version, sizeof(request.version), "%s", version);
-    EngineAnswer answer = prepare(engine, false, error);
+    if (strlen(source) >= ENGINE_SOURCE_BYTES)
+        return error_say(error, ENGINE_REFUSED, "the source is longer than %d bytes",
+                ENGINE_SOURCE_BYTES - 1);
+    return ENGINE_STARTED;
+}
+
+static EngineAnswer check_extensions(const Engine *engine, const char *extensions, ErrorText *error)
+{
+    if (!extensions[0])
+        return ENGINE_STARTED;
+    if (engine->postinst_limit_usec == 0)
+        return error_say(error, ENGINE_REFUSED,
+                "extensions are for the new image's postinst, which is not run here; start "
+                "update-engine with --postinst yes");
+    if (extensions[0] != '/' || strlen(extensions) >= ENGINE_EXTENSIONS_BYTES)
+        return error_say(error, ENGINE_REFUSED,
+                "the extensions are no absolute paths, or longer than %d bytes together",
+                ENGINE_EXTENSIONS_BYTES - 1);
+    return ENGINE_STARTED;
+}
+
+EngineAnswer engine_install(Engine *engine, const EngineInstall *install, ErrorText *error)
+{
+    EngineRequest request = {
+            .task = ENGINE_INSTALL,
+            .is_explicit = true,
+            .allows_downgrade = install->allows_downgrade,
+    };
+    EngineAnswer answer = check_source(install->source, error);
+    if (answer != ENGINE_STARTED)
+        return answer;
+    if (install->version[0] != '\0' && !version_is_valid(install->version))
+        return error_say(error, ENGINE_REFUSED, "'%.32s' is not a version", install->version);
+    answer = check_extensions(engine, install->extensions, error);
+    if (answer != ENGINE_STARTED)
+        return answer;
+    strcpy(request.source, install->source);
+    strcpy(request.extensions, install->extensions);
+    snprintf(request.version, sizeof(request.version), "%s", install->version);
+    answer = prepare(engine, false, error);
     if (answer != ENGINE_STARTED)
         return answer;
     engine_begin(engine, &request, ENGINE_STARTING);

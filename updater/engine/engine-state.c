@@ -39,9 +39,9 @@ static json_t *pending_to_json(const PendingSlot *pending)
 
 static json_t *interrupted_to_json(const InterruptedInstall *interrupted)
 {
-    return json_pack("{s:s, s:s, s:b, s:b}", "source", interrupted->source, "version",
-            interrupted->version, "explicit", interrupted->is_explicit, "allow_downgrade",
-            interrupted->allows_downgrade);
+    return json_pack("{s:s, s:s, s:s, s:b, s:b}", "source", interrupted->source, "version",
+            interrupted->version, "extensions", interrupted->extensions, "explicit",
+            interrupted->is_explicit, "allow_downgrade", interrupted->allows_downgrade);
 }
 
 static json_t *failed_to_json(const EngineState *state)
@@ -136,7 +136,9 @@ static int interrupted_from_json(const json_t *object, InterruptedInstall *ret_i
     if (slot_record_text(object, "source", i.source, sizeof(i.source)) < 0 ||
             slot_record_text(object, "version", i.version, sizeof(i.version)) < 0 ||
             read_bool(object, "explicit", &i.is_explicit) < 0 ||
-            read_bool(object, "allow_downgrade", &i.allows_downgrade) < 0)
+            read_bool(object, "allow_downgrade", &i.allows_downgrade) < 0 ||
+            (json_object_get(object, "extensions") && /* not written by older versions */
+                    slot_record_text(object, "extensions", i.extensions, sizeof(i.extensions)) < 0))
         return -EINVAL;
     *ret_interrupted = i;
     return 0;

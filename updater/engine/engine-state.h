@@ -18,6 +18,7 @@
 #define ENGINE_VERSION_BYTES 129 /* a version and its NUL */
 #define ENGINE_BOOT_ID_BYTES 37
 #define ENGINE_SOURCE_BYTES 2048
+#define ENGINE_EXTENSIONS_BYTES 4096
 #define ENGINE_FAILED_VERSIONS_MAX 16
 #define ENGINE_SLOTS_MAX 8
 
@@ -37,9 +38,10 @@ typedef struct {
 
 /* An install that had touched the target and has not ended: to be gone on with after a restart. */
 typedef struct {
-    char source[ENGINE_SOURCE_BYTES];   /* file or URL that was asked for; "" for an update */
-    char version[ENGINE_VERSION_BYTES]; /* that it is to hold, as was said; "" */
-    bool is_explicit;                   /* a person asked */
+    char source[ENGINE_SOURCE_BYTES];         /* file or URL that was asked for; "" for an update */
+    char version[ENGINE_VERSION_BYTES];       /* that it is to hold, as was said; "" */
+    char extensions[ENGINE_EXTENSIONS_BYTES]; /* paths for its postinst, a line each; "" */
+    bool is_explicit;                         /* a person asked */
     bool allows_downgrade;
 } InterruptedInstall;
 

@@ -53,10 +53,18 @@ EngineAnswer engine_check(Engine *engine, ErrorText *error);
 /* Asks the server and installs what it offers, because a person said so. */
 EngineAnswer engine_update(Engine *engine, bool allows_downgrade, ErrorText *error);
 
-/* Installs a local payload (absolute path) or one from an http(s) URL. It must be of this version,
- * where the format says its version, and counts as that where it does not; "" for any. */
-EngineAnswer engine_install(Engine *engine, const char *source, const char *version,
-        bool allows_downgrade, ErrorText *error);
+/* What a person asked to install; strings are borrowed for the call. */
+typedef struct {
+    const char *source;     /* a local payload (absolute path) or an http(s) URL */
+    const char *version;    /* that it must be of, where the format says its version, and counts as
+                               where it does not; "" for any */
+    const char *extensions; /* for the image's postinst (install/extension-offer.h): absolute paths,
+                               one a line; "" for none */
+    bool allows_downgrade;
+} EngineInstall;
+
+/* Installs it. */
+EngineAnswer engine_install(Engine *engine, const EngineInstall *install, ErrorText *error);
 
 /* Verifies the other slot and flips to it; withdraws an update that waits for its reboot. */
 EngineAnswer engine_rollback(Engine *engine, ErrorText *error);

@@ -47,7 +47,8 @@ int install_options_copy(const InstallOptions *options, InstallOptions **ret_cop
     const char **texts[] = {&copy->disk_path, &copy->running_label, &copy->target_label,
             &copy->file_path, &copy->user, &copy->password, &copy->offered_version, &copy->key_dir,
             &copy->product, &copy->running_version, &copy->metadata_signature_base64,
-            &copy->kernel_dir, &copy->policy_dir, &copy->policy_url};
+            &copy->kernel_dir, &copy->policy_dir, &copy->policy_url, &copy->extensions,
+            &copy->prefs_dir, &copy->app_id};
     int r = copy_urls(copy);
     for (size_t i = 0; i < ELEMENTS(texts); i++) {
         /* After a failure the rest is emptied, so that the copy owns all that it names. */
@@ -73,7 +74,7 @@ void install_options_free(InstallOptions *copy)
     const char *texts[] = {copy->disk_path, copy->running_label, copy->target_label,
             copy->file_path, copy->user, copy->password, copy->offered_version, copy->key_dir,
             copy->product, copy->running_version, copy->metadata_signature_base64, copy->kernel_dir,
-            copy->policy_dir, copy->policy_url};
+            copy->policy_dir, copy->policy_url, copy->extensions, copy->prefs_dir, copy->app_id};
     for (size_t i = 0; i < ELEMENTS(texts); i++)
         free((void *)texts[i]);
     for (size_t i = 0; i < copy->n_urls; i++)

@@ -25,6 +25,7 @@
 #include "common/log.h"
 #include "updater/install/checkpoint-keeper.h"
 #include "updater/install/policy-post.h"
+#include "updater/install/extension-offer.h"
 #include "updater/install/postinst.h"
 #include "updater/install/slot-commit.h"
 #include "updater/install/slot-end.h"
@@ -536,6 +537,15 @@ UpdateError install_work_postinst(InstallWork *work, ErrorText *error)
         code = place_files(work, error);
     if (code != UPDATE_OK)
         return code;
+    _cleanup_(extension_offer_freep) ExtensionOffer *offer = NULL;
+    const Extensions extensions = {
+            .paths = work->options->extensions,
+            .folder = work->options->prefs_dir,
+            .app_id = work->options->app_id,
+            .version = work->content.version,
+    };
+    if (extensions.paths && extension_offer_new(&extensions, &offer, error) < 0)
+        return UPDATE_ERROR_POSTINST;
     install_target_release(work->target);
     const Postinst postinst = {
             .disk_path = work->options->disk_path,

@@ -101,6 +101,9 @@ typedef struct {
     const char *policy_dir;                /* NULL */
     const char *policy_url;                /* of the PCR policy server; NULL: none is told */
     uint64_t postinst_limit_usec;          /* of the image's postinst; 0: it is not run */
+    const char *extensions; /* for it: full paths with newlines between; NULL: none */
+    const char *prefs_dir;  /* extension_offer_new()'s folder and app_id; with extensions */
+    const char *app_id;
     const char *key_dir;
     const char *product;
     const char *running_version;

@@ -53,9 +53,11 @@ START_TEST(everything_comes_back)
             .previous_version = "1.0",
             .label = "USR-B",
             .boot_id = "965fb4c5-ad3e-4eb7-a4c2-ca0c0e31ec84",
-            .is_flipped = true};
+            .is_flipped = true,
+            .awaits_postinst = true};
     state->has_interrupted = true;
-    state->interrupted = (InterruptedInstall){.source = "/a/payload", .is_explicit = true};
+    state->interrupted = (InterruptedInstall){
+            .source = "/a/payload", .extensions = "/a/b.gz\n/c/d.gz", .is_explicit = true};
     engine_state_add_failed(state, "1.5");
     engine_state_add_failed(state, "1.6");
     SlotContent content = make_content();
