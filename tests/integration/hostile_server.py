@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """An update server inside the test's own process, that answers whatever a test wants: any bytes as
-the Omaha answer, and a payload that is cut, stalls, lies about its length or has no ranges. It
-counts every byte that it sends.
+the Omaha answer, and a payload that is cut, stalls, lies about its length or has no ranges, or
+whose ranges come in parts of any kind. It counts every byte that it sends.
 
 (omaha-server is the one for people; its own ways to misbehave are tested with it.)"""
 import base64
@@ -16,6 +16,7 @@ from pathlib import Path
 from lab import wait_for
 
 CHUNK = 16 * 1024
+BOUNDARY = "--a'b=="  # it needs quotes
 
 
 def offer(url, payload, version="2.0.0", app_id="{e96281a6-d1af-4bde-9a0a-97b76e56dc57}",
@@ -56,6 +57,9 @@ class HostileServer:
         self.sent = []             # (name, first byte, bytes sent) of each GET
         self.rate_bytes_per_sec = 0
         self.has_ranges = True
+        self.etag = None           # with its quotes; it is heeded in If-Range
+        self.parts = None          # how several ranges are answered; None: with the whole file
+        self.asked = []            # the Range headers of the GETs, or ""
         self.cut_after = []        # bytes after which the next GETs are cut, one after the other
         self.is_closing = threading.Event()
         self.lock = threading.Lock()
@@ -149,10 +153,17 @@ class HostileServer:
         if name not in self.files:
             handler.send_error(404)
             return
+        with self.lock:
+            self.asked.append(handler.headers.get("Range", ""))
         with open(self.files[name], "rb") as file:
             size = file.seek(0, 2)
             first, last, partial = 0, size - 1, False
-            wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", handler.headers.get("Range", ""))
+            asked = handler.headers.get("Range", "")
+            if handler.headers.get("If-Range") not in (None, self.etag):
+                asked = ""
+            if self.parts and self.has_ranges and "," in asked:
+                return self._serve_parts(handler, file, size, re.findall(r"(\d+)-(\d+)", asked))
+            wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", asked)
             if wanted and self.has_ranges:
                 first, partial = int(wanted[1]), True
                 last = min(int(wanted[2] or last), last)
@@ -161,6 +172,8 @@ class HostileServer:
                     return
             handler.send_response(206 if partial else 200)
             handler.send_header("Content-Length", str(last - first + 1))
+            if self.etag:
+                handler.send_header("ETag", self.etag)
             if self.has_ranges:
                 handler.send_header("Accept-Ranges", "bytes")
             if partial:
@@ -168,6 +181,66 @@ class HostileServer:
             handler.end_headers()
             file.seek(first)
             self._send(handler, file, name, first, last - first + 1)
+
+    def _serve_parts(self, handler, file, size, wanted):
+        """Answers several ranges, well or by one of these lies."""
+        how = self.parts
+        ranges = [(int(first), int(last)) for first, last in wanted]
+        if isinstance(how, int):
+            return handler.send_error(how)
+        if how == "first" or how == "span":
+            first, last = ranges[0][0], ranges[0 if how == "first" else -1][1]
+            file.seek(first)
+            return self._send_parts(handler, file.read(last - first + 1),
+                                    [("Content-Range", f"bytes {first}-{last}/{size}")])
+        if how == "coalesced":
+            ranges = [(ranges[i][0], ranges[min(i + 1, len(ranges) - 1)][1])
+                      for i in range(0, len(ranges), 2)]
+        elif how == "reordered":
+            ranges[1:] = ranges[:0:-1]
+        elif how == "lacks the last":
+            ranges.pop()
+        middle = len(ranges) // 2
+        body, cut = b"preamble", None
+        for i, (first, last) in enumerate(ranges):
+            said, total, boundary = first, size, BOUNDARY
+            if i == middle and how == "wrong range":
+                said, last = first + 1, last + 1
+            if i == middle and how == "wrong total":
+                total += 1
+            if i == middle and how == "wrong boundary":
+                boundary = "another"
+            head = (f"\r\n--{boundary}\r\nContent-Type: text/plain\r\n"
+                    + (f"Content-Range: bytes {said}-{last}/{total}\r\n"
+                       if i < middle or how != "no range" else "") + "\r\n").encode()
+            file.seek(first)
+            if i == middle and how.startswith("cut"):
+                cut = len(body) + (len(head) // 2 if how == "cut in a header" else len(head) + 10)
+            body += head + file.read(last - said + 1)
+        body += f"\r\n--{BOUNDARY}--\r\n".encode() if how != "no end" else b""
+        kind = "" if how == "no boundary" else f'; charset=x; boundary="{BOUNDARY}"'
+        if cut and self.cut_after:
+            self.cut_after.pop()
+            return self._send_parts(handler, body, [("Content-Type", "multipart/byteranges" + kind)],
+                                    cut)
+        return self._send_parts(handler, body, [("Content-Type", "multipart/byteranges" + kind)])
+
+    def _send_parts(self, handler, body, headers, cut=None):
+        handler.send_response(206)
+        handler.send_header("Content-Length", str(len(body)))
+        if self.etag:
+            handler.send_header("ETag", self.etag)
+        for name, value in headers:
+            handler.send_header(name, value)
+        handler.end_headers()
+        if self.parts == "drip":
+            for byte in body:
+                handler.wfile.write(bytes([byte]))
+                if self.is_closing.wait(0.005):
+                    break
+            return
+        handler.wfile.write(body[:cut])
+        handler.close_connection = cut is not None
 
     def _send(self, *answer):
         with self.lock:

@@ -1,313 +1,226 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* A range is fetched by one request after another, each for what is still missing.
+/* The ranges are fetched by a queue of requests. The first of it is the head: its bytes are
+ * delivered as they come, while the others' wait in their buffers: so latency is hidden and the
+ * order kept. What goes wrong with the head is judged and counted; then the whole queue is dropped
+ * and begins again behind what was delivered. A request that fails before its turn is dropped
+ * alone, and tried again when it is the head. Everything that moves the queue happens in a turn,
+ * outside of the requests' own callbacks.
+ *
+ * How much one request asks for depends on what its URL understands (fetch-urls.h): many ranges at
+ * once; or one by one, with gaps that cost less than a request; or all that is left. Until a URL
+ * has answered with a range, one request runs alone.
  *
  * Which file it is: the first answer of a URL tells its strong ETag, and further requests to that
  * URL carry it in If-Range (RFC 9110 section 13.1.5). A server that answers with the same ETag goes
  * on in the same file. In every other case (another URL, no ETag, the whole file because it has
  * changed) the owner is asked from where it wants the data again: whole pieces that it has checked
- * stay, half a piece is thrown away. A file of another length than known is not ours at all.
+ * stay, half a piece is thrown away. Without an ETag, requests therefore run one after another. A
+ * file of another length than known is not ours at all.
  *
- * What goes wrong counts against the URL: what another try may cure, up to max_failures_per_url in
- * a row without progress; what it cannot (404, a wrong length), at once. Then the next URL has its
- * turn. A server without ranges (200 for a range) is followed from its first byte, and what is
- * not wanted of it is skipped. */
+ * A server without ranges (200 for a range) is followed from its first byte to the end of the
+ * last range, and what is not wanted of it is skipped. */
 
 #include "updater/install/fetch.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/backoff.h"
 #include "common/clock.h"
 #include "common/http-url.h"
+#include "updater/install/fetch-private.h"
 
 #define MAX_FAILURES_DEFAULT 10
+#define STALL_TIMEOUT_DEFAULT_USEC USEC_PER_MINUTE
 #define RETRY_DELAY_DEFAULT_USEC (2 * USEC_PER_SEC)
-#define RETRY_DELAY_MAX_USEC USEC_PER_MINUTE
-#define PROGRESS_BYTES (256 * 1024) /* a request that brought as much was no failure in a row */
-#define ETAG_MAX_BYTES 256
 
-struct Fetch {
-    sd_event *event;
-    HttpClient *http;
-    const FetchOptions *options;
-    const FetchHandlers *handlers;
-    void *userdata;
-    uint64_t retry_delay_usec;
-    unsigned max_failures;
-    unsigned *n_failures; /* of each URL, in a row */
-    size_t url;
-
-    bool is_active;
-    uint64_t at_bytes; /* delivered up to here */
-    uint64_t end_bytes;
-    uint64_t total_bytes; /* 0: not known */
-    uint64_t n_bytes;
-
-    HttpRequest *request;
-    sd_event_source *timer; /* starts the next request */
-    bool is_paused;
-    uint64_t first_bytes;   /* of the request */
-    uint64_t body_at_bytes; /* where the next body byte lies in the file */
-    size_t n_taken_bytes;   /* of the piece that comes again after a pause */
-    uint64_t reached_bytes; /* the farthest that the range ever got ... */
-    uint64_t n_fresh_bytes; /* ... and how far this request moved it */
-    bool is_head_judged;
-    FetchVerdict verdict;      /* on the request */
-    char etag[ETAG_MAX_BYTES]; /* of the file at url; "": not known or weak */
-    ErrorText error;
-};
-
-/* --- one request ------------------------------------------------------------------------- */
-
-static const char *current_url(const Fetch *fetch)
+const char *fetch_current_url(const Fetch *fetch)
 {
-    return fetch->options->urls[fetch->url];
+    return fetch->options->urls[fetch->urls.current];
 }
 
-static void set_fault(Fetch *fetch, FetchFault fault, UpdateError code)
+uint64_t fetch_end_bytes(const Fetch *fetch)
 {
-    fetch->verdict.fault = fault;
-    fetch->verdict.code = code;
+    return fetch->ranges[fetch->n_ranges - 1].end_bytes;
 }
 
-static void rewind_to(Fetch *fetch)
+bool fetch_is_delivered(const Fetch *fetch)
+{
+    return fetch->range == fetch->n_ranges;
+}
+
+void fetch_schedule_turn(Fetch *fetch)
+{
+    (void)sd_event_source_set_enabled(fetch->turn, SD_EVENT_ONESHOT);
+}
+
+void fetch_rewind(Fetch *fetch)
 {
     uint64_t wanted = fetch->handlers->on_rewind(fetch, fetch->at_bytes, fetch->userdata);
-    fetch->at_bytes = MIN(wanted, fetch->at_bytes);
-}
-
-static void remember_etag(Fetch *fetch, const char *etag)
-{
-    fetch->etag[0] = '\0';
-    if (fetch_etag_is_strong(etag) && strlen(etag) < sizeof(fetch->etag))
-        memcpy(fetch->etag, etag, strlen(etag) + 1);
-}
-
-static void judge_head(Fetch *fetch, const HttpHead *head)
-{
-    const HttpUrlShown shown = http_url_show(current_url(fetch));
-    const FetchExpectation expected = {
-            .url = shown.text,
-            .first_bytes = fetch->first_bytes,
-            .end_bytes = fetch->end_bytes,
-            .total_bytes = fetch->total_bytes,
-            .etag = fetch->etag,
-    };
-    fetch->is_head_judged = true;
-    fetch->verdict = fetch_verdict(&expected, head, &fetch->error);
-    if (fetch->verdict.fault != FETCH_OK) {
-        if (fetch->verdict.is_other_file)
-            fetch->etag[0] = '\0'; /* the next request begins with what is wanted again */
+    if (wanted >= fetch->at_bytes)
         return;
+    fetch->range = range_plan_find(fetch->ranges, fetch->n_ranges, wanted);
+    fetch->at_bytes = MAX(wanted, fetch->ranges[fetch->range].first_bytes);
+}
+
+void fetch_drop_from(Fetch *fetch, size_t first)
+{
+    if (first < fetch->n_queued)
+        fetch->asked_bytes = range_slice_first(&fetch->queue[first]->slice);
+    while (fetch->n_queued > first) {
+        fetch->n_queued--;
+        fetch->queue[fetch->n_queued] = (fetch_request_free(fetch->queue[fetch->n_queued]), NULL);
     }
-    fetch->body_at_bytes = fetch->verdict.body_at_bytes;
-    if (fetch->verdict.total_bytes != 0)
-        fetch->total_bytes = fetch->verdict.total_bytes;
-    remember_etag(fetch, head->etag);
-    if (fetch->verdict.is_other_file)
-        rewind_to(fetch);
 }
 
-static HttpFlow on_head(HttpRequest *request, const HttpHead *head, void *userdata)
+void fetch_finish(Fetch *fetch, UpdateError code)
 {
-    (void)request;
-    Fetch *fetch = userdata;
-    judge_head(fetch, head);
-    return fetch->verdict.fault == FETCH_OK ? HTTP_GO_ON : HTTP_ABORT;
-}
-
-/* Takes what it can of a piece of the body; less than n_bytes: paused. */
-static size_t take_piece(Fetch *fetch, const uint8_t *data, size_t n_bytes)
-{
-    size_t n_skipped = 0;
-    if (fetch->body_at_bytes < fetch->at_bytes)
-        n_skipped = (size_t)MIN(fetch->at_bytes - fetch->body_at_bytes, (uint64_t)n_bytes);
-    fetch->body_at_bytes += n_skipped;
-    size_t n_wanted =
-            (size_t)MIN((uint64_t)(n_bytes - n_skipped), fetch->end_bytes - fetch->at_bytes);
-    if (n_wanted == 0)
-        return n_skipped;
-
-    size_t n = fetch->handlers->on_data(
-            fetch, fetch->at_bytes, data + n_skipped, n_wanted, fetch->userdata);
-    fetch->body_at_bytes += n;
-    fetch->at_bytes += n;
-    if (fetch->at_bytes > fetch->reached_bytes) {
-        fetch->n_fresh_bytes += fetch->at_bytes - fetch->reached_bytes;
-        fetch->reached_bytes = fetch->at_bytes;
-    }
-    return n_skipped + n;
-}
-
-static HttpFlow on_data(HttpRequest *request, const uint8_t *data, size_t n_bytes, void *userdata)
-{
-    (void)request;
-    Fetch *fetch = userdata;
-    /* After a pause the piece comes again, perhaps cut otherwise: what was taken is left out. */
-    size_t n_again = MIN(fetch->n_taken_bytes, n_bytes);
-    fetch->n_taken_bytes -= n_again;
-    if (n_again == n_bytes)
-        return HTTP_GO_ON;
-
-    size_t n = take_piece(fetch, data + n_again, n_bytes - n_again);
-    fetch->n_bytes += n;
-    if (fetch->at_bytes >= fetch->end_bytes && n_again + n < n_bytes)
-        return HTTP_ABORT; /* more than was asked for */
-    if (n_again + n == n_bytes)
-        return HTTP_GO_ON;
-    fetch->n_taken_bytes = n_again + n;
-    fetch->is_paused = true;
-    return HTTP_PAUSE;
-}
-
-static void on_request_done(HttpRequest *request, HttpResult result, const HttpHead *head,
-        const char *error, void *userdata);
-
-static const HttpHandlers request_handlers = {
-        .on_head = on_head,
-        .on_data = on_data,
-        .on_done = on_request_done,
-};
-
-static void finish(Fetch *fetch, UpdateError code)
-{
-    fetch->request = (http_request_free(fetch->request), NULL);
-    fetch->is_active = false;
+    fetch_drop_from(fetch, 0);
+    if (fetch->ranges != &fetch->one)
+        free(fetch->ranges);
+    fetch->ranges = NULL;
+    fetch->is_active = fetch->is_paused = false;
+    (void)sd_event_source_set_enabled(fetch->stall_timer, SD_EVENT_OFF);
     fetch->handlers->on_done(fetch, code, fetch->error.line, fetch->userdata);
 }
 
-static void begin_request(Fetch *fetch)
-{
-    if (fetch->etag[0] == '\0')
-        rewind_to(fetch);
-    fetch->first_bytes = fetch->at_bytes;
-    fetch->n_taken_bytes = 0;
-    fetch->n_fresh_bytes = 0;
-    fetch->is_paused = false;
-    fetch->is_head_judged = false;
-    fetch->verdict = (FetchVerdict){.fault = FETCH_OK};
+/* --- the queue --------------------------------------------------------------------------- */
 
-    bool is_bounded = fetch->end_bytes != FETCH_END_OF_FILE;
-    HttpRequestOptions options = {
-            .url = current_url(fetch),
-            .has_range = fetch->first_bytes > 0 ||
-                         (is_bounded && fetch->end_bytes != fetch->total_bytes),
-            .range_first = fetch->first_bytes,
-            .range_last = is_bounded ? fetch->end_bytes - 1 : UINT64_MAX,
-            .user = fetch->options->user,
-            .password = fetch->options->password,
-            .limits = {.stall_timeout_usec = fetch->options->stall_timeout_usec,
-                    .stall_bytes_per_second = FETCH_MIN_BYTES_PER_SECOND},
-    };
-    if (options.has_range && fetch->etag[0] != '\0')
-        options.if_range = fetch->etag;
-    if (http_request_new(fetch->http, &options, &request_handlers, fetch, &fetch->request) < 0) {
-        error_say(&fetch->error, 0, "not enough memory to fetch the payload");
-        finish(fetch, UPDATE_ERROR_GENERIC);
+/* Drops what failed before its turn. */
+static void drop_failed(Fetch *fetch)
+{
+    for (size_t i = 1; i < fetch->n_queued; i++) {
+        const FetchRequest *request = fetch->queue[i];
+        bool is_cut = request->is_ended && request->result != HTTP_DONE;
+        if (request->verdict.fault != FETCH_OK || is_cut) {
+            fetch_url_bears(fetch_urls_current(&fetch->urls), fetch_n_running(fetch, i));
+            fetch_drop_from(fetch, i);
+        }
     }
 }
 
-/* --- after a request --------------------------------------------------------------------- */
-
-static void arm_timer(Fetch *fetch, uint64_t delay_usec)
+static void take_head_off(Fetch *fetch)
 {
-    (void)sd_event_source_set_time_relative(fetch->timer, delay_usec);
-    (void)sd_event_source_set_enabled(fetch->timer, SD_EVENT_ONESHOT);
+    fetch_url_add_good(fetch_urls_current(&fetch->urls));
+    fetch_request_free(fetch->queue[0]);
+    fetch->n_queued--;
+    memmove(fetch->queue, fetch->queue + 1, fetch->n_queued * sizeof(fetch->queue[0]));
+    fetch->queue[fetch->n_queued] = NULL;
+    fetch->is_going_on = true;
+    if (fetch->n_queued > 0)
+        fetch->queue[0]->is_turn = true;
+}
+
+/* Delivers what the queue has. Returns whether the fetch goes on. */
+static bool run_queue(Fetch *fetch)
+{
+    while (fetch->n_queued > 0 && !fetch->is_paused) {
+        FetchRequest *head = fetch->queue[0];
+        fetch_request_deliver(head);
+        if (head->verdict.fault == FETCH_OK && fetch_request_is_over(head))
+            fetch_judge_end(fetch, head);
+        if (head->verdict.fault != FETCH_OK)
+            return fetch_end_by_fault(fetch);
+        if (!fetch_request_is_over(head))
+            return true;
+        take_head_off(fetch);
+    }
+    return true;
+}
+
+/* Each request is held to FETCH_MIN_BYTES_PER_SECOND by itself, but one that is short ends before
+ * that says anything: all together are held to half of it, over twice the time. */
+static void watch_for_stall(Fetch *fetch)
+{
+    int is_on = SD_EVENT_OFF;
+    bool is_due = fetch->is_active && fetch->n_queued > 0 && !fetch->is_paused;
+    (void)sd_event_source_get_enabled(fetch->stall_timer, &is_on);
+    if (is_due == (is_on != SD_EVENT_OFF))
+        return;
+    fetch->n_bytes_at_window = fetch->n_bytes;
+    (void)sd_event_source_set_time_relative(fetch->stall_timer, 2 * fetch->stall_timeout_usec);
+    (void)sd_event_source_set_enabled(fetch->stall_timer, is_due ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+}
+
+static int on_stall_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    (void)source;
+    (void)usec;
+    Fetch *fetch = userdata;
+    double seconds = (double)fetch->stall_timeout_usec / USEC_PER_SEC;
+    double n_bytes = (double)(fetch->n_bytes - fetch->n_bytes_at_window);
+    if (fetch->n_queued > 0 && n_bytes < seconds * FETCH_MIN_BYTES_PER_SECOND) {
+        FetchRequest *head = fetch->queue[0];
+        fetch_request_fail(head, FETCH_TRY_AGAIN);
+        error_say(&head->error, 0, "%s: all requests together brought %.0f bytes in %.3g seconds",
+                http_url_show(fetch_current_url(fetch)).text, n_bytes, 2 * seconds);
+    }
+    fetch_schedule_turn(fetch);
+    return 0;
+}
+
+/* Returns whether the fetch goes on. */
+static bool run_turn(Fetch *fetch)
+{
+    drop_failed(fetch);
+    if (!run_queue(fetch))
+        return false;
+    int r = 0;
+    while (r >= 0 && !fetch->is_waiting && !fetch->is_paused && fetch_wants_request(fetch))
+        r = fetch_add_request(fetch);
+    if (r < 0) {
+        error_say(&fetch->error, 0, "not enough memory to fetch the payload");
+        fetch_finish(fetch, UPDATE_ERROR_GENERIC);
+        return false;
+    }
+    if (!fetch_is_delivered(fetch) || fetch->n_queued > 0)
+        return true;
+    fetch_urls_current(&fetch->urls)->n_failures = 0;
+    fetch_finish(fetch, UPDATE_OK);
+    return false;
+}
+
+static int on_turn(sd_event_source *source, void *userdata)
+{
+    (void)source;
+    Fetch *fetch = userdata;
+    if (fetch->is_active && !fetch->is_waiting && run_turn(fetch))
+        watch_for_stall(fetch);
+    return 0;
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
     (void)source;
     (void)usec;
-    begin_request(userdata);
+    Fetch *fetch = userdata;
+    fetch->is_waiting = false;
+    fetch_schedule_turn(fetch);
     return 0;
 }
 
-/* Makes the next URL that may still do the current one. */
-static bool next_url(Fetch *fetch)
-{
-    for (size_t i = 1; i < fetch->options->n_urls; i++) {
-        size_t url = (fetch->url + i) % fetch->options->n_urls;
-        if (fetch->n_failures[url] < fetch->max_failures) {
-            fetch->url = url;
-            fetch->etag[0] = '\0';
-            return true;
-        }
-    }
-    return false;
-}
-
-static void fail_request(Fetch *fetch)
-{
-    unsigned *n_failures = &fetch->n_failures[fetch->url];
-    if (fetch->n_fresh_bytes >= PROGRESS_BYTES)
-        *n_failures = 0;
-    *n_failures = fetch->verdict.fault == FETCH_URL_FAULT ? fetch->max_failures : *n_failures + 1;
-    if (*n_failures < fetch->max_failures) {
-        uint64_t delay = backoff_usec(*n_failures, fetch->retry_delay_usec, RETRY_DELAY_MAX_USEC);
-        arm_timer(fetch, MAX(delay, fetch->verdict.retry_after_usec));
-    } else if (next_url(fetch)) {
-        arm_timer(fetch, 0);
-    } else {
-        finish(fetch, fetch->verdict.code);
-    }
-}
-
-/* What a transfer's end means where the head was no fault. */
-static void judge_end(Fetch *fetch, HttpResult result, const char *error)
-{
-    switch (result) {
-    case HTTP_DONE:
-        if (fetch->at_bytes == fetch->total_bytes && fetch->end_bytes == FETCH_END_OF_FILE)
-            return;
-        error_say(&fetch->error, 0, "%s ended after %" PRIu64 " bytes",
-                http_url_show(current_url(fetch)).text, fetch->at_bytes);
-        set_fault(fetch, FETCH_TRY_AGAIN, UPDATE_ERROR_TRANSFER);
-        return;
-    case HTTP_BAD_URL:
-    case HTTP_BAD_REDIRECT:
-    case HTTP_TOO_LARGE:
-        set_fault(fetch, FETCH_URL_FAULT, UPDATE_ERROR_TRANSFER);
-        break;
-    case HTTP_NO_CONNECTION:
-    case HTTP_TIMED_OUT:
-    case HTTP_CUT:
-    case HTTP_ABORTED:
-    case HTTP_NO_MEMORY:
-        set_fault(fetch, FETCH_TRY_AGAIN, UPDATE_ERROR_TRANSFER);
-        break;
-    }
-    error_say(&fetch->error, 0, "%s: %s", http_url_show(current_url(fetch)).text,
-            error ? error : "cut");
-}
-
-static void on_request_done(HttpRequest *request, HttpResult result, const HttpHead *head,
-        const char *error, void *userdata)
-{
-    (void)request;
-    Fetch *fetch = userdata;
-    if (result == HTTP_DONE && !fetch->is_head_judged)
-        judge_head(fetch, head); /* an answer without a body */
-    /* The end of a file whose length nobody told. */
-    if (result == HTTP_DONE && fetch->verdict.fault == FETCH_OK && fetch->total_bytes == 0)
-        fetch->total_bytes = fetch->at_bytes;
-    if (fetch->verdict.fault == FETCH_OK && fetch->at_bytes < fetch->end_bytes)
-        judge_end(fetch, result, error);
-
-    fetch->request = (http_request_free(fetch->request), NULL);
-    if (fetch->verdict.fault == FETCH_OK) {
-        fetch->n_failures[fetch->url] = 0;
-        finish(fetch, UPDATE_OK);
-    } else {
-        fail_request(fetch);
-    }
-}
-
 /* --- the object -------------------------------------------------------------------------- */
+
+static int add_sources(Fetch *fetch)
+{
+    int r = sd_event_add_time_relative(
+            fetch->event, &fetch->timer, CLOCK_MONOTONIC, 0, 1, on_timer, fetch);
+    if (r >= 0)
+        r = sd_event_source_set_enabled(fetch->timer, SD_EVENT_OFF);
+    if (r >= 0)
+        r = sd_event_add_time_relative(
+                fetch->event, &fetch->stall_timer, CLOCK_MONOTONIC, 0, 1, on_stall_timer, fetch);
+    if (r >= 0)
+        r = sd_event_source_set_enabled(fetch->stall_timer, SD_EVENT_OFF);
+    if (r >= 0) /* after what has come */
+        r = sd_event_source_set_priority(fetch->stall_timer, SD_EVENT_PRIORITY_NORMAL + 1);
+    if (r >= 0)
+        r = sd_event_add_defer(fetch->event, &fetch->turn, on_turn, fetch);
+    if (r >= 0)
+        r = sd_event_source_set_enabled(fetch->turn, SD_EVENT_OFF);
+    return r;
+}
 
 int fetch_new(sd_event *event, HttpClient *http, const FetchOptions *options,
         const FetchHandlers *handlers, void *userdata, Fetch **ret_fetch)
@@ -320,20 +233,15 @@ int fetch_new(sd_event *event, HttpClient *http, const FetchOptions *options,
     fetch->options = options;
     fetch->handlers = handlers;
     fetch->userdata = userdata;
-    fetch->url = options->first_url % options->n_urls;
     fetch->total_bytes = options->total_bytes;
-    fetch->max_failures =
-            options->max_failures_per_url ? options->max_failures_per_url : MAX_FAILURES_DEFAULT;
     fetch->retry_delay_usec =
             options->retry_delay_usec ? options->retry_delay_usec : RETRY_DELAY_DEFAULT_USEC;
-    fetch->n_failures = calloc(options->n_urls, sizeof(*fetch->n_failures));
-    if (!fetch->n_failures)
-        return -ENOMEM;
-    int r = sd_event_add_time_relative(
-            event, &fetch->timer, CLOCK_MONOTONIC, 0, 1, on_timer, fetch);
-    if (r < 0)
-        return r;
-    r = sd_event_source_set_enabled(fetch->timer, SD_EVENT_OFF);
+    fetch->stall_timeout_usec =
+            options->stall_timeout_usec ? options->stall_timeout_usec : STALL_TIMEOUT_DEFAULT_USEC;
+    int r = fetch_urls_init(&fetch->urls, options->n_urls, options->first_url,
+            options->max_failures_per_url ? options->max_failures_per_url : MAX_FAILURES_DEFAULT);
+    if (r >= 0)
+        r = add_sources(fetch);
     if (r < 0)
         return r;
     *ret_fetch = TAKE_PTR(fetch);
@@ -344,25 +252,64 @@ void fetch_free(Fetch *fetch)
 {
     if (!fetch)
         return;
-    http_request_free(fetch->request);
+    fetch_drop_from(fetch, 0);
+    if (fetch->ranges != &fetch->one)
+        free(fetch->ranges);
+    sd_event_source_disable_unref(fetch->turn);
     sd_event_source_disable_unref(fetch->timer);
+    sd_event_source_disable_unref(fetch->stall_timer);
     sd_event_unref(fetch->event);
-    free(fetch->n_failures);
+    fetch_urls_done(&fetch->urls);
     free(fetch);
+}
+
+static void start(Fetch *fetch, FetchRange *ranges, size_t n_ranges)
+{
+    fetch->is_active = true;
+    fetch->ranges = ranges;
+    fetch->n_ranges = n_ranges;
+    fetch->range = 0;
+    fetch->at_bytes = fetch->reached_bytes = ranges[0].first_bytes;
+    fetch->is_going_on = false;
+    fetch_schedule_turn(fetch);
 }
 
 void fetch_start(Fetch *fetch, uint64_t first_bytes, uint64_t end_bytes)
 {
-    fetch->is_active = true;
-    fetch->at_bytes = first_bytes;
-    fetch->reached_bytes = first_bytes;
-    fetch->end_bytes = end_bytes;
-    arm_timer(fetch, 0);
+    fetch->one = (FetchRange){first_bytes, end_bytes};
+    start(fetch, &fetch->one, 1);
+}
+
+int fetch_start_ranges(Fetch *fetch, const FetchRange *ranges, size_t n_ranges)
+{
+    if (!range_plan_is_valid(ranges, n_ranges))
+        return -EINVAL;
+    FetchRange *copy = calloc(n_ranges, sizeof(*copy));
+    if (!copy)
+        return -ENOMEM;
+    memcpy(copy, ranges, n_ranges * sizeof(*copy));
+    start(fetch, copy, n_ranges);
+    return 0;
 }
 
 void fetch_set_end(Fetch *fetch, uint64_t end_bytes)
 {
-    fetch->end_bytes = MAX(end_bytes, fetch->at_bytes);
+    if (!fetch->is_active)
+        return;
+    FetchRange *last = &fetch->ranges[fetch->n_ranges - 1];
+    last->end_bytes = MAX(end_bytes, MAX(last->first_bytes, fetch->at_bytes));
+    if (fetch->at_bytes >= last->end_bytes)
+        fetch->range = fetch->n_ranges;
+    else if (fetch_is_delivered(fetch))
+        fetch->range = fetch->n_ranges - 1;
+    fetch->asked_bytes = MIN(fetch->asked_bytes, last->end_bytes);
+    if (fetch->n_queued > 0) {
+        /* Where there are parts, each must be as it was asked for; the rest is passed over. */
+        RangeSlice *slice = &fetch->queue[fetch->n_queued - 1]->slice;
+        if (slice->n_ranges == 1 && slice->ranges[0].end_bytes > last->end_bytes)
+            slice->ranges[0].end_bytes = last->end_bytes;
+    }
+    fetch_schedule_turn(fetch);
 }
 
 void fetch_resume(Fetch *fetch)
@@ -370,7 +317,7 @@ void fetch_resume(Fetch *fetch)
     if (!fetch->is_paused)
         return;
     fetch->is_paused = false;
-    http_request_resume(fetch->request);
+    fetch_schedule_turn(fetch);
 }
 
 bool fetch_is_idle(const Fetch *fetch)
@@ -386,4 +333,14 @@ uint64_t fetch_total_bytes(const Fetch *fetch)
 uint64_t fetch_n_bytes(const Fetch *fetch)
 {
     return fetch->n_bytes;
+}
+
+uint64_t fetch_n_requests(const Fetch *fetch)
+{
+    return fetch->n_requests;
+}
+
+const char *fetch_why_single(const Fetch *fetch)
+{
+    return fetch->why_single.line;
 }

@@ -2,7 +2,8 @@
 #pragma once
 
 /* Byte ranges of one file that lies at several URLs, delivered in order and without gaps whatever
- * the servers and the network do. An operation on the loop; nothing here blocks. */
+ * the servers and the network do: one range or thousands, by HTTP's range requests (RFC 9110
+ * section 14). An operation on the loop; nothing here blocks. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -10,7 +11,7 @@
 #include <systemd/sd-event.h>
 
 #include "common/http-client.h"
-#include "updater/install/fetch-verdict.h" /* FETCH_END_OF_FILE */
+#include "updater/install/range-plan.h" /* FetchRange, FETCH_END_OF_FILE */
 #include "updater/update-error.h"
 
 typedef struct Fetch Fetch;
@@ -38,13 +39,14 @@ typedef struct {
      * pauses the fetch until fetch_resume(), and the rest comes again then. */
     size_t (*on_data)(Fetch *fetch, uint64_t offset_bytes, const uint8_t *data, size_t n_bytes,
             void *userdata);
-    /* After an interruption it is not certain that the same bytes will go on at offset_bytes.
-     * Returns from where (at most offset_bytes) the data is wanted again, so that nothing is put
-     * together out of two different files. */
+    /* After an interruption it is not certain that the same bytes will go on at offset_bytes, the
+     * next one that is wanted. Returns from where (at most offset_bytes) the data is wanted again,
+     * so that nothing is put together out of two different files; what lies outside of the ranges
+     * does not come all the same. */
     uint64_t (*on_rewind)(Fetch *fetch, uint64_t offset_bytes, void *userdata);
-    /* The range has been delivered (UPDATE_OK), or no URL delivers it: UPDATE_ERROR_TRANSFER,
+    /* The ranges have been delivered (UPDATE_OK), or no URL delivers it: UPDATE_ERROR_TRANSFER,
      * UPDATE_ERROR_PAYLOAD_SIZE (of another length than said), UPDATE_ERROR_GENERIC (memory).
-     * Once for each range, never from inside fetch_start, and last; a new range may be started
+     * Once for each start, never from inside fetch_start, and last; new ranges may be started
      * and the fetch may be freed inside. error is borrowed. */
     void (*on_done)(Fetch *fetch, UpdateError code, const char *error, void *userdata);
 } FetchHandlers;
@@ -60,7 +62,13 @@ DEFINE_CLEANUP(Fetch *, fetch_free);
 /* Starts [first_bytes, end_bytes); end_bytes may be FETCH_END_OF_FILE. The fetch must be idle. */
 void fetch_start(Fetch *fetch, uint64_t first_bytes, uint64_t end_bytes);
 
-/* Moves the end of the range under way (beyond what was delivered), now that it is known. */
+/* Starts the ranges: at least one, ascending, not overlapping, none empty, none with an open end
+ * unless it is alone. They are copied. Each is delivered through on_data after the one before, and
+ * on_done comes once, behind the last. The fetch must be idle. Errors: -EINVAL: these are no such
+ * ranges, -ENOMEM. */
+int fetch_start_ranges(Fetch *fetch, const FetchRange *ranges, size_t n_ranges);
+
+/* Moves the end of the last range under way (beyond what was delivered), now that it is known. */
 void fetch_set_end(Fetch *fetch, uint64_t end_bytes);
 
 /* Goes on after on_data took less than all. Does nothing when not paused. Not from on_data. */
@@ -72,5 +80,13 @@ bool fetch_is_idle(const Fetch *fetch);
 /* The file's size as the servers say; 0 while none has. */
 uint64_t fetch_total_bytes(const Fetch *fetch);
 
-/* Of bodies, over the network, in all: what was skipped or fetched twice counts. */
+/* Of bodies, over the network, in all: what was skipped or fetched twice counts, and what stands
+ * between the parts of an answer. */
 uint64_t fetch_n_bytes(const Fetch *fetch);
+
+/* Requests in all, redirects not counted. */
+uint64_t fetch_n_requests(const Fetch *fetch);
+
+/* Why the last URL that was not asked for several ranges at once any more did not understand it, in
+ * one line; "": each one did. Inside. */
+const char *fetch_why_single(const Fetch *fetch);

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #define LINK_METER_GAP_MIN_BYTES (4 << 10)
-#define LINK_METER_GAP_MAX_BYTES (256 << 10)
+#define LINK_METER_GAP_MAX_BYTES (64 << 10) /* bytes cost more than time */
 #define LINK_METER_WINDOW_BYTES (128 << 10) /* of one answer, to tell a rate by */
 
 /* Zeros: nothing is known yet. */

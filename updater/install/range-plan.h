@@ -22,8 +22,8 @@ typedef struct {
     size_t n_ranges;
 } RangeSlice;
 
-/* Whether ranges can be fetched: at least one, none empty, ascending, not overlapping; only one that
- * is alone may end at FETCH_END_OF_FILE. */
+/* Whether ranges can be fetched: at least one, none empty, ascending, not overlapping; only one
+ * that is alone may end at FETCH_END_OF_FILE. */
 bool range_plan_is_valid(const FetchRange *ranges, size_t n_ranges);
 
 /* The first of the (valid) ranges that ends behind at_bytes; n_ranges: none does. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "updater/install/fetch.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -420,6 +421,122 @@ START_TEST(a_password_in_the_url_is_not_told)
 }
 END_TEST
 
+/* Ranges, delivered one after the other, each a piece. */
+static FetchRange ranges[100];
+static size_t n_ranges, range;
+static uint64_t n_got_of_range;
+
+static size_t on_ranges_data(
+        Fetch *f, uint64_t offset_bytes, const uint8_t *data, size_t n_bytes, void *userdata)
+{
+    (void)f;
+    (void)userdata;
+    ck_assert_uint_lt(range, n_ranges);
+    ck_assert_uint_eq(offset_bytes, ranges[range].first_bytes + n_got_of_range);
+    ck_assert_uint_le(offset_bytes + n_bytes, ranges[range].end_bytes);
+    ck_assert_int_eq(memcmp(data, file + offset_bytes, n_bytes), 0);
+    n_got += n_bytes;
+    n_got_of_range += n_bytes;
+    if (offset_bytes + n_bytes == ranges[range].end_bytes) {
+        range++;
+        n_got_of_range = 0;
+    }
+    return n_bytes;
+}
+
+static uint64_t on_ranges_rewind(Fetch *f, uint64_t offset_bytes, void *userdata)
+{
+    (void)f;
+    (void)userdata;
+    n_rewinds += n_got_of_range > 0;
+    offset_bytes -= n_got_of_range;
+    n_got_of_range = 0;
+    return offset_bytes;
+}
+
+static const FetchHandlers ranges_handlers = {
+        .on_data = on_ranges_data, .on_rewind = on_ranges_rewind, .on_done = on_done};
+
+static void start_ranges(size_t n, uint64_t step_bytes, uint64_t size_bytes)
+{
+    for (n_ranges = 0; n_ranges < n; n_ranges++) {
+        uint64_t at = n_ranges * step_bytes;
+        ranges[n_ranges] = (FetchRange){at, at + size_bytes};
+    }
+    ck_assert_int_eq(fetch_new(event, http, &options, &ranges_handlers, NULL, &fetch), 0);
+    range = 0;
+    n_got = n_got_of_range = 0;
+    ck_assert_int_eq(fetch_start_ranges(fetch, ranges, n_ranges), 0);
+}
+
+/* The server answers the first of several ranges. */
+START_TEST(ranges_one_by_one)
+{
+    start_ranges(10, 100000, 5000);
+    run_until_done();
+    ck_assert_msg(code == UPDATE_OK, "%s", error_line);
+    ck_assert_uint_eq(n_got, 50000);
+    ck_assert_uint_eq(fetch_n_requests(fetch), 10);
+    ck_assert_uint_eq(fetch_n_bytes(fetch), 50000);
+    ck_assert_str_eq(first.if_range, "\"1\"");
+    ck_assert_ptr_nonnull(strstr(fetch_why_single(fetch), "the first of several ranges only"));
+    /* It is remembered. */
+    range = 0;
+    n_done = 0;
+    ck_assert_int_eq(fetch_start_ranges(fetch, ranges, n_ranges), 0);
+    run_until_done();
+    ck_assert_uint_eq(n_got, 100000);
+    ck_assert_uint_eq(fetch_n_requests(fetch), 20);
+}
+END_TEST
+
+START_TEST(ranges_that_are_none)
+{
+    const FetchRange turned[] = {{5, 10}, {0, 3}};
+    ck_assert_int_eq(fetch_new(event, http, &options, &ranges_handlers, NULL, &fetch), 0);
+    ck_assert_int_eq(fetch_start_ranges(fetch, turned, 2), -EINVAL);
+    ck_assert_int_eq(fetch_start_ranges(fetch, turned, 0), -EINVAL);
+    ck_assert(fetch_is_idle(fetch));
+}
+END_TEST
+
+START_TEST(ranges_without_etag_run_one_after_another)
+{
+    first.etag = NULL;
+    first.n_cut_bytes = 3000;
+    first.n_cuts = 1;
+    start_ranges(10, 100000, 5000);
+    run_until_done();
+    ck_assert_msg(code == UPDATE_OK, "%s", error_line);
+    ck_assert_uint_eq(n_rewinds, 1);
+    ck_assert_uint_eq(first.n_requests, 11);
+}
+END_TEST
+
+START_TEST(ranges_end_earlier)
+{
+    start_ranges(10, 100000, 5000);
+    while (range < 3)
+        ck_assert_int_gt(sd_event_run(event, 10 * 1000 * 1000), 0);
+    ranges[9].end_bytes = ranges[9].first_bytes + 1000;
+    fetch_set_end(fetch, ranges[9].end_bytes);
+    run_until_done();
+    ck_assert_msg(code == UPDATE_OK, "%s", error_line);
+    ck_assert_uint_eq(n_got, 9 * 5000 + 1000);
+}
+END_TEST
+
+START_TEST(ranges_freed_under_way)
+{
+    start_ranges(10, 100000, 50000);
+    while (range < 3)
+        ck_assert_int_gt(sd_event_run(event, 10 * 1000 * 1000), 0);
+    fetch_free(fetch);
+    fetch = NULL;
+    ck_assert_uint_eq(n_done, 0);
+}
+END_TEST
+
 Suite *unit_suite(void)
 {
     Suite *suite = suite_create("fetch");
@@ -447,5 +564,10 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, freed_under_way);
     tcase_add_test(tcase, drip_is_a_failure);
     tcase_add_test(tcase, a_password_in_the_url_is_not_told);
+    tcase_add_test(tcase, ranges_one_by_one);
+    tcase_add_test(tcase, ranges_that_are_none);
+    tcase_add_test(tcase, ranges_without_etag_run_one_after_another);
+    tcase_add_test(tcase, ranges_end_earlier);
+    tcase_add_test(tcase, ranges_freed_under_way);
     return suite;
 }

@@ -126,14 +126,14 @@ START_TEST(gap_follows_the_link)
     uint64_t unknown = link_meter_gap_bytes(&meter, 1);
     ck_assert_uint_ge(unknown, LINK_METER_GAP_MIN_BYTES);
     ck_assert_uint_le(unknown, LINK_METER_GAP_MAX_BYTES);
-    /* 10 ms at 10 MB/s */
+    /* 10 ms at 5 MB/s */
     link_meter_add_latency(&meter, 10000);
-    link_meter_add_bytes(&meter, 200000, 20000);
-    ck_assert_uint_eq(link_meter_gap_bytes(&meter, 1), 100000);
-    ck_assert_uint_eq(link_meter_gap_bytes(&meter, 4), 25000);
+    link_meter_add_bytes(&meter, 200000, 40000);
+    ck_assert_uint_eq(link_meter_gap_bytes(&meter, 1), 50000);
+    ck_assert_uint_eq(link_meter_gap_bytes(&meter, 4), 12500);
     /* One slow answer says little. */
     link_meter_add_latency(&meter, 26000);
-    ck_assert_uint_eq(link_meter_gap_bytes(&meter, 1), 110000);
+    ck_assert_uint_eq(link_meter_gap_bytes(&meter, 1), 55000);
     link_meter_add_latency(&meter, UINT64_MAX);
     link_meter_add_bytes(&meter, UINT64_MAX, 0);
     ck_assert_uint_eq(link_meter_gap_bytes(&meter, 1), LINK_METER_GAP_MAX_BYTES);
