@@ -117,6 +117,7 @@ class HostileServer:
             def setup(self):
                 # Small: what lies in the socket is sent, but did not arrive.
                 self.request.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 * 1024)
+                self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 super().setup()
 
             def log_message(self, *_):
@@ -239,7 +240,8 @@ class HostileServer:
                 if self.is_closing.wait(0.005):
                     break
             return
-        handler.wfile.write(body[:cut])
+        for at in range(0, len(body[:cut]), CHUNK):
+            handler.wfile.write(body[:cut][at:at + CHUNK])
         handler.close_connection = cut is not None
 
     def _send(self, *answer):

@@ -6,14 +6,16 @@ import json
 import os
 import random
 import subprocess
+import threading
 import unittest
 
 from hostile_server import HostileServer
 from lab import DEADLINE, Lab, main, program
 from nginx import Nginx
 
-FILE_BYTES = 4 << 20
+FILE_BYTES = 64 << 20
 TRANSFER, PAYLOAD_SIZE = 9, 11
+LANES = 4  # requests that run at once
 
 
 def some_ranges(n, seed=1, n_most_bytes=3000):
@@ -28,15 +30,17 @@ def some_ranges(n, seed=1, n_most_bytes=3000):
 
 
 class FetchRanges(unittest.TestCase):
+    content = random.Random(5).randbytes(FILE_BYTES)
+
     def setUp(self):
         self.lab = Lab()
         self.addCleanup(self.lab.close)
-        self.content = random.Random(5).randbytes(FILE_BYTES)
         self.folder = self.lab.folder / "files"
         self.folder.mkdir()
         self.file = self.folder / "file"
         self.file.write_bytes(self.content)
-        self.ranges = some_ranges(300)
+        # Five requests of 128 at best; one by one, no gap is small enough to be fetched.
+        self.ranges = some_ranges(600)
 
     def server(self, parts="good", etag='"1"'):
         server = HostileServer()
@@ -68,9 +72,9 @@ class FetchRanges(unittest.TestCase):
         report = self.assert_fetched(server.files_url + "file", **options)
         self.assertIn(why, report["why_single"])
         self.assertIn("http://", report["why_single"])
-        is_several = ["," in asked for asked in server.asked]
-        self.assertEqual(is_several, sorted(is_several, reverse=True))
-        self.assertEqual(set(is_several), {True, False})
+        n_several = sum("," in asked for asked in server.asked)
+        self.assertIn(n_several, range(1, LANES + 1), "it asks for several again")
+        self.assertGreater(len(server.asked), n_several)
         return report
 
     # A real server.
@@ -79,14 +83,14 @@ class FetchRanges(unittest.TestCase):
         nginx = Nginx(self.lab, self.folder)
         report = self.assert_fetched(nginx.url("file"), total=FILE_BYTES)
         self.assertEqual(report["why_single"], "")
-        self.assertLessEqual(report["requests"], 4)
-        self.assertLess(report["bytes"], len(self.wanted()) + 300 * 160)
+        self.assertLessEqual(report["requests"], 6)
+        self.assertLess(report["bytes"], len(self.wanted()) + 600 * 160)
 
     def test_nginx_slow_owner(self):
         nginx = Nginx(self.lab, self.folder)
         report = self.assert_fetched(nginx.url("file"), pause_every=1000)
         self.assertGreater(report["pauses"], 100)
-        self.assertLessEqual(report["requests"], 4)
+        self.assertLessEqual(report["requests"], 6)
 
     def test_nginx_one_range_in_a_request(self):
         nginx = Nginx(self.lab, self.folder, "max_ranges 1;")
@@ -133,7 +137,7 @@ class FetchRanges(unittest.TestCase):
         server = self.server("span")
         report = self.assert_fetched(server.files_url + "file")
         self.assertEqual(report["why_single"], "")
-        self.assertLessEqual(report["requests"], 4)
+        self.assertLessEqual(report["requests"], 6)
 
     def test_coalesced(self):
         report = self.assert_fetched(self.server("coalesced").files_url + "file")
@@ -239,17 +243,19 @@ class FetchRanges(unittest.TestCase):
 
     def test_changed_file(self):
         """Between two requests: what was begun of the old one is thrown away, or was whole."""
-        other = bytes(byte ^ 0xff for byte in self.content)
+        other = random.Random(6).randbytes(FILE_BYTES)
+        one_by_one = threading.Lock()
         for parts in ("good", None):
             with self.subTest(parts=parts):
                 server = self.server(parts)
                 self.file.write_bytes(self.content)
 
                 def change(handler, server=server):
-                    if len(server.asked) == 2:
-                        server.etag = '"2"'
-                        os.replace(self.new_file(other), self.file)
-                    server._serve(handler)
+                    with one_by_one:
+                        if len(server.asked) == 2:
+                            server.etag = '"2"'
+                            os.replace(self.new_file(other), self.file)
+                        server._serve(handler)
                 server.get = change
                 report, data = self.fetch(server.files_url + "file", failures=5)
                 self.assertEqual(report["code"], 0, report)
@@ -257,10 +263,10 @@ class FetchRanges(unittest.TestCase):
                 for first, end in self.ranges:
                     piece = data[place:place + end - first]
                     place += end - first
-                    self.assertIn(piece, (self.content[first:end], other[first:end]))
                     seen.append(piece == other[first:end])
+                    self.assertTrue(seen[-1] or piece == self.content[first:end])
                 self.assertEqual(seen, sorted(seen))
-                self.assertIn(True, seen)
+                self.assertTrue(any(seen))
 
     def new_file(self, content):
         path = self.folder / "new"
@@ -293,7 +299,7 @@ class FetchRanges(unittest.TestCase):
                 servers[0].cut_after = [0] * 100
                 report = self.assert_fetched(*(s.files_url + "file" for s in servers))
                 self.assertEqual(report["rewinds"], 1)
-                self.assertEqual(len(servers[0].cut_after), 99)
+                self.assertLess(len(servers[0].cut_after), 100)
                 self.assertGreater(len(servers[1].asked), 1)
 
     def test_nobody_has_it(self):
