@@ -65,8 +65,9 @@ ALLOWED = {
                                "updater/payload", "updater/update-error.h"],
     "updater/payload-tool": ["common", "verity", "partitions/slot-trailer.h", "updater/payload",
                              "updater/payload-writer", "updater/image", "updater/update-error.h"],
+    "updater/adaptive": ["common", "verity", "updater/payload", "updater/update-error.h"],
     "updater/install": ["common", "partitions", "verity", "updater/config", "updater/omaha",
-                        "updater/payload", "updater/update-error.h"],
+                        "updater/payload", "updater/adaptive", "updater/update-error.h"],
     "updater/engine": ["common", "partitions", "verity", "updater/config", "updater/omaha",
                        "updater/payload", "updater/install", "updater/update-error.h"],
     # What the daemon leaves in its state folder is read without it, too.

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "verity/leaves.h"
+
+#include <errno.h>
+
+#include "common/bytes.h"
+#include "common/cleanup.h"
+#include "common/fd-io.h"
+#include "verity/block-walk.h"
+
+#define PIECE_BLOCKS 64 /* of the tree */
+
+int verity_leaves_read(const VerityParameters *parameters, VerityRegion tree,
+        const atomic_bool *is_cancelled, VerityLeavesTaker take, void *userdata)
+{
+    VerityLayout layout;
+    int r = verity_layout_compute(parameters, &layout);
+    if (r < 0)
+        return r;
+    if (layout.n_levels == 0)
+        return -EINVAL; /* a single block has no tree */
+    _cleanup_free_ uint8_t *piece =
+            aligned_alloc(VERITY_BLOCK_BYTES, PIECE_BLOCKS * VERITY_BLOCK_BYTES);
+    if (!piece)
+        return -ENOMEM;
+    uint64_t at_bytes = tree.offset_bytes + layout.level_start_block[0] * VERITY_BLOCK_BYTES;
+    uint64_t n_data_blocks = parameters->n_data_blocks;
+    for (uint64_t i = 0; i < n_data_blocks;) {
+        if (is_cancelled && atomic_load(is_cancelled))
+            return -ECANCELED;
+        uint64_t n_digests =
+                MIN(n_data_blocks - i, (uint64_t)PIECE_BLOCKS * VERITY_DIGESTS_PER_BLOCK);
+        size_t n_bytes =
+                (size_t)u64_div_round_up(n_digests, VERITY_DIGESTS_PER_BLOCK) * VERITY_BLOCK_BYTES;
+        r = fd_pread_full(tree.fd, piece, n_bytes, at_bytes);
+        if (r == 0)
+            r = take(i, (const Sha256 *)piece, (size_t)n_digests, userdata);
+        if (r < 0)
+            return r;
+        at_bytes += n_bytes;
+        i += n_digests;
+    }
+    return 0;
+}
+
+typedef struct {
+    VerityLeavesTaker take;
+    void *userdata;
+} Caller;
+
+static int pass_on(uint64_t first_block, const Sha256 *digests, size_t n_digests, void *userdata,
+        ErrorText *error)
+{
+    (void)error;
+    const Caller *caller = userdata;
+    return caller->take(first_block, digests, n_digests, caller->userdata);
+}
+
+int verity_leaves_hash(const VerityParameters *parameters, VerityRegion data, const VerityRun *run,
+        VerityLeavesTaker take, void *userdata, ErrorText *error)
+{
+    if (parameters->n_salt_bytes > VERITY_SALT_MAX_BYTES)
+        return error_say(
+                error, -EINVAL, "a salt of %zu bytes is not possible", parameters->n_salt_bytes);
+    static const VerityRun no_run;
+    Caller caller = {.take = take, .userdata = userdata};
+    const BlockWalk walk = {
+            .parameters = parameters,
+            .what = "the data",
+            .region = data,
+            .n_blocks = parameters->n_data_blocks,
+            .run = run ? run : &no_run,
+            .take = pass_on,
+            .userdata = &caller,
+    };
+    return block_walk(&walk, error);
+}
