@@ -240,6 +240,8 @@ class HostileServer:
                 if self.is_closing.wait(0.005):
                     break
             return
+        with self.lock:
+            self.sent.append(("parts", 0, len(body[:cut])))
         for at in range(0, len(body[:cut]), CHUNK):
             handler.wfile.write(body[:cut][at:at + CHUNK])
         handler.close_connection = cut is not None

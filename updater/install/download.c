@@ -2,8 +2,9 @@
 
 /* Where a byte belongs is told by its offset alone: metadata, blobs, payload signature. While the
  * metadata is checked and the slot prepared, and while the pipeline is full, nothing is taken and
- * the transfer pauses; so a fresh install is one request from the first byte to the last. After
- * a resume each run of missing blobs is a request. */
+ * the transfer pauses; so where all is wanted, it is one request from the first byte to the last.
+ * Where it may be that most is here already, the header is a request, and the rest of the metadata,
+ * so that no byte comes which nobody wanted; then what is missing. */
 
 #include "updater/install/download.h"
 
@@ -20,6 +21,9 @@ typedef enum {
     STAGE_BLOBS,
 } Stage;
 
+/* Enough for the frames of some operations; more are asked for when these have come. */
+#define RANGES_MAX 4096
+
 struct Download {
     InstallWork *work;
     FetchOptions fetch_options;
@@ -28,12 +32,14 @@ struct Download {
     void *userdata;
 
     Stage stage;
+    bool is_bounded; /* the metadata comes alone: of what follows not all may be wanted */
     uint8_t start[PAYLOAD_HEADER_BYTES];
     size_t n_metadata_bytes; /* that have come */
     Pipeline *pipeline;
     size_t n_signature_bytes; /* that have come */
     UpdateError code;
     ErrorText error;
+    FetchRange ranges[RANGES_MAX]; /* that were last asked for */
 };
 
 static void fail(Download *download, UpdateError code)
@@ -189,6 +195,14 @@ static uint64_t on_rewind(Fetch *fetch, uint64_t offset_bytes, void *userdata)
 static void on_fetch_done(Fetch *fetch, UpdateError code, const char *error, void *userdata)
 {
     Download *download = userdata;
+    if (code == UPDATE_OK && download->stage == STAGE_METADATA && download->is_bounded &&
+            download->work->raw) {
+        /* From the first byte, so that header and rest are of one file. */
+        uint64_t n_bytes = download->work->n_raw_bytes;
+        drop_metadata(download);
+        fetch_start(fetch, 0, n_bytes);
+        return;
+    }
     if (code == UPDATE_OK && download->stage == STAGE_METADATA) {
         error_say(&download->error, 0, "the payload ends after %" PRIu64 " bytes",
                 fetch_total_bytes(fetch));
@@ -248,7 +262,9 @@ void download_free(Download *download)
 void download_start_metadata(Download *download)
 {
     download->stage = STAGE_METADATA;
-    fetch_start(download->fetch, 0, FETCH_END_OF_FILE);
+    download->is_bounded = install_work_may_be_adaptive(download->work);
+    fetch_start(
+            download->fetch, 0, download->is_bounded ? PAYLOAD_HEADER_BYTES : FETCH_END_OF_FILE);
 }
 
 bool download_has_metadata(const Download *download)
@@ -256,21 +272,27 @@ bool download_has_metadata(const Download *download)
     return download->work->raw && download->n_metadata_bytes == download->work->n_raw_bytes;
 }
 
-/* The next range that is lacking; false when there is none. */
-static bool next_range(const Download *download, uint64_t *ret_first, uint64_t *ret_end)
+/* The next ranges that are lacking, of the file; 0 when there are none. */
+static size_t next_ranges(Download *download)
 {
     const InstallWork *work = download->work;
-    uint64_t first, end;
-    if (pipeline_next_run(download->pipeline, &first, &end)) {
-        *ret_first = blobs_at(download) + first;
-        *ret_end = work->digest ? work->metadata.n_payload_bytes : blobs_at(download) + end;
-        return true;
+    FetchRange *ranges = download->ranges;
+    size_t n = pipeline_next_ranges(download->pipeline, ranges, RANGES_MAX);
+    for (size_t i = 0; i < n; i++) {
+        ranges[i].first_bytes += blobs_at(download);
+        ranges[i].end_bytes += blobs_at(download);
     }
-    if (download_is_complete(download))
-        return false;
-    *ret_first = signature_at(download) + download->n_signature_bytes;
-    *ret_end = work->metadata.n_payload_bytes;
-    return true;
+    if (n > 0 && work->digest) {
+        ranges[0].end_bytes = work->metadata.n_payload_bytes;
+        return 1;
+    }
+    if (n > 0 || download_is_complete(download))
+        return n;
+    ranges[0] = (FetchRange){
+            .first_bytes = signature_at(download) + download->n_signature_bytes,
+            .end_bytes = work->metadata.n_payload_bytes,
+    };
+    return 1;
 }
 
 void download_start_blobs(Download *download, Pipeline *pipeline)
@@ -285,7 +307,8 @@ void download_start_blobs(Download *download, Pipeline *pipeline)
         fail(download, UPDATE_ERROR_PAYLOAD_SIZE);
         return;
     }
-    fetch_set_end(download->fetch, expected);
+    if (!download->is_bounded)
+        fetch_set_end(download->fetch, expected);
     download_pump(download);
 }
 
@@ -293,11 +316,16 @@ void download_pump(Download *download)
 {
     if (download->code != UPDATE_OK || download->stage != STAGE_BLOBS)
         return;
-    uint64_t first, end;
-    if (!fetch_is_idle(download->fetch))
+    if (!fetch_is_idle(download->fetch)) {
         fetch_resume(download->fetch);
-    else if (next_range(download, &first, &end))
-        fetch_start(download->fetch, first, end);
+        return;
+    }
+    size_t n_ranges = next_ranges(download);
+    if (n_ranges > 0 && fetch_start_ranges(download->fetch, download->ranges, n_ranges) < 0) {
+        error_say(&download->error, 0, "not enough memory to fetch the payload");
+        fail(download, UPDATE_ERROR_GENERIC);
+        download->on_change(download->userdata);
+    }
 }
 
 bool download_is_complete(const Download *download)

@@ -34,6 +34,10 @@
 
 #define POSTINST_FOLDER "postinst" /* of the state folder */
 
+/* Of the payload's bytes: where more than that is to be fetched, all is, from the first to the last
+ * and digested as a whole. */
+#define WORTHWHILE_PERCENT 90
+
 void install_work_init(
         InstallWork *work, const InstallOptions *options, const atomic_bool *is_cancelled)
 {
@@ -52,6 +56,7 @@ void install_work_done(InstallWork *work)
     delta_v1_free(work->delta_v1);
     payload_metadata_done(&work->metadata);
     free(work->is_done);
+    slot_seed_free(work->seed);
     payload_digest_free(work->digest);
     free(work->signature);
 }
@@ -385,6 +390,52 @@ static UpdateError find_what_is_done(InstallWork *work, ErrorText *error)
     return UPDATE_ERROR_CANCELLED;
 }
 
+bool install_work_may_be_adaptive(const InstallWork *work)
+{
+    return work->file_fd < 0 && work->options->running_label;
+}
+
+/* Another stream than the one that was signed: nobody digests it. The signature of the metadata
+ * vouches for the index, the root hash and the slot's hash. */
+static void use_seed(InstallWork *work, SlotSeed *seed)
+{
+    work->seed = seed;
+    payload_digest_free(TAKE_PTR(work->digest));
+    free(TAKE_PTR(work->signature));
+}
+
+/* Whatever it fails to find is fetched. */
+static UpdateError find_seed(InstallWork *work, ErrorText *error)
+{
+    const PayloadMetadata *metadata = &work->metadata;
+    if (!install_work_may_be_adaptive(work) || metadata->partition->has_source ||
+            !metadata->partition->has_verity || !metadata->partition->block_index)
+        return UPDATE_OK;
+    work->seed_options = (SlotSeedOptions){
+            .disk_path = work->options->disk_path,
+            .running_label = work->options->running_label,
+            .manifest = metadata->manifest,
+            .partition = metadata->partition,
+            .target = work->target,
+            .n_threads = work->options->n_threads,
+            .is_cancelled = work->is_cancelled,
+    };
+    ErrorText reason = {};
+    _cleanup_(slot_seed_freep) SlotSeed *seed = NULL;
+    int r = slot_seed_new(&work->seed_options, &seed, &reason);
+    if (r == -ECANCELED)
+        return error_say(error, UPDATE_ERROR_CANCELLED, "cancelled");
+    if (r < 0) {
+        error_say(&work->warning, r, "all of the payload is fetched: %s", reason.line);
+        return UPDATE_OK;
+    }
+    uint64_t n_bytes = adaptive_plan_n_all_bytes(slot_seed_plan(seed));
+    if (n_bytes / WORTHWHILE_PERCENT >= metadata->manifest->n_blob_bytes / 100)
+        return UPDATE_OK;
+    use_seed(work, TAKE_PTR(seed));
+    return UPDATE_OK;
+}
+
 static UpdateError begin_anew(InstallWork *work, ErrorText *error)
 {
     int r = slot_end_clear(work->target);
@@ -419,9 +470,10 @@ static UpdateError resume_files(InstallWork *work, ErrorText *error)
 UpdateError install_work_prepare(InstallWork *work, ErrorText *error)
 {
     UpdateError code = install_target_prepare(work->target, error);
-    if (code != UPDATE_OK)
-        return code;
-    code = resume_files(work, error);
+    if (code == UPDATE_OK)
+        code = resume_files(work, error);
+    if (code == UPDATE_OK)
+        code = find_seed(work, error);
     if (code == UPDATE_OK)
         code = work->is_resumed ? find_what_is_done(work, error) : begin_anew(work, error);
     drop_raw(work);

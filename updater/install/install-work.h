@@ -18,6 +18,7 @@
 #include "updater/install/install.h"
 #include "updater/install/metadata-check.h"
 #include "updater/install/payload-digest.h"
+#include "updater/install/slot-seed.h"
 
 typedef struct {
     const InstallOptions *options;   /* borrowed */
@@ -36,6 +37,9 @@ typedef struct {
     Checkpoint checkpoint; /* the last that was saved or found */
     bool is_resumed;       /* it counts for this target and this payload */
     bool *is_done;         /* of each operation */
+
+    SlotSeedOptions seed_options;
+    SlotSeed *seed; /* what is here is not fetched; NULL: all is */
 
     InstallFiles *files; /* beside the slot */
     uint8_t *policy;     /* of PCRs, for the server that waits for it; NULL: none. When proven */
@@ -70,8 +74,12 @@ UpdateError install_work_load(InstallWork *work, ErrorText *error);
  * error: raw is NULL afterwards, and must be fetched. */
 UpdateError install_work_check(InstallWork *work, ErrorText *error);
 
-/* Makes the target unbootable, opens it, and finds out what is in it already. Frees raw. */
+/* Makes the target unbootable, opens it, and finds out what is in it already, and what of the new
+ * slot lies on this machine. Frees raw. */
 UpdateError install_work_prepare(InstallWork *work, ErrorText *error);
+
+/* Whether it may be that not all of the payload is fetched, so that its metadata comes first. */
+bool install_work_may_be_adaptive(const InstallWork *work);
 
 /* Everything was applied: checks the digests of the stream where it was seen whole, builds the
  * tree, reads the slot and the files back. */

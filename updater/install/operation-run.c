@@ -72,9 +72,27 @@ static UpdateError read_blob(
             r == -EIO ? "it ends too early" : strerror(-r));
 }
 
-UpdateError operation_run(const OperationPlace *place, const Operation *operation, uint8_t *blob,
-        bool is_loaded, ErrorText *error)
+static UpdateError apply(const OperationPlace *place, const Operation *operation,
+        const uint8_t *blob, const OperationSink *sink, bool *ret_is_lacking, ErrorText *error)
 {
+    InPlace *in_place =
+            place->delta_v1 ? delta_v1_get(place->delta_v1, operation->partition) : NULL;
+    if (in_place)
+        return in_place_apply(in_place, operation, blob, error);
+    size_t i = (size_t)(operation - place->manifest->operations);
+    if (place->adaptive && adaptive_plan_is_pieces(place->adaptive->plan, i))
+        return adaptive_run(place->adaptive, operation, i, blob, sink, ret_is_lacking, error);
+    const OperationSource source = {source_read, (void *)place->source};
+    UpdateError code = operation_apply(operation, operation->n_data_bytes ? blob : NULL,
+            place->source ? &source : NULL, sink, error);
+    drop_source(place, operation);
+    return code;
+}
+
+UpdateError operation_run(const OperationPlace *place, const Operation *operation, uint8_t *blob,
+        bool is_loaded, bool *ret_is_lacking, ErrorText *error)
+{
+    *ret_is_lacking = false;
     if (atomic_load(place->is_cancelled))
         return error_say(error, UPDATE_ERROR_CANCELLED, "cancelled");
     if (!is_loaded && operation->n_data_bytes > 0) {
@@ -88,17 +106,7 @@ UpdateError operation_run(const OperationPlace *place, const Operation *operatio
         sink = (OperationSink){.write = sink_write_file, .zero = sink_zero_file, .userdata = file};
     else if (!goes_to_slot(place, operation))
         return operation_check_blob(operation, blob, error);
-    InPlace *in_place =
-            place->delta_v1 ? delta_v1_get(place->delta_v1, operation->partition) : NULL;
-    if (in_place) {
-        UpdateError code = in_place_apply(in_place, operation, blob, error);
-        for_each_extent(place, operation, install_target_write_behind);
-        return code;
-    }
-    const OperationSource source = {source_read, (void *)place->source};
-    UpdateError code = operation_apply(operation, operation->n_data_bytes ? blob : NULL,
-            place->source ? &source : NULL, &sink, error);
-    drop_source(place, operation);
+    UpdateError code = apply(place, operation, blob, &sink, ret_is_lacking, error);
     for_each_extent(place, operation, install_target_write_behind);
     return code;
 }

@@ -27,9 +27,11 @@ typedef struct {
     WorkerJob job;
     uint8_t *blob;    /* room for the largest of the payload */
     size_t operation; /* NO_OPERATION: free */
+    size_t n_wanted_bytes;
     size_t n_filled_bytes;
     bool is_loaded; /* the blob is whole */
     bool is_applied;
+    bool is_lacking; /* what should be here is not: the operation has its turn again */
     bool is_digested;
     const Operation *behind; /* what was written before, perhaps still in the page cache */
     UpdateError code;
@@ -47,6 +49,7 @@ struct Pipeline {
     PipelineOptions options;
     Lane lanes[PIPELINE_SLOTS_MAX];
     size_t n_lanes;
+    size_t n_lacking; /* operations that have their turn again */
     Lane *collecting; /* waits for its blob from the network; NULL */
     size_t cursor;    /* the next operation to be looked at */
     size_t n_done_in_order;
@@ -73,6 +76,13 @@ static size_t n_operations(const Pipeline *pipeline)
     return pipeline->options.n_operations;
 }
 
+/* How much of an operation's blob comes from the network. */
+static uint64_t wanted_bytes(const Pipeline *pipeline, size_t i)
+{
+    return pipeline->options.plan ? adaptive_plan_n_bytes(pipeline->options.plan, i)
+                                  : operation_at(pipeline, i)->n_data_bytes;
+}
+
 /* --- in a worker thread ------------------------------------------------------------------ */
 
 static void run_apply(void *userdata)
@@ -83,8 +93,8 @@ static void run_apply(void *userdata)
     if (lane->behind)
         operation_run_drop(&options->place, lane->behind);
     lane->behind = operation;
-    lane->code =
-            operation_run(&options->place, operation, lane->blob, lane->is_loaded, &lane->error);
+    lane->code = operation_run(&options->place, operation, lane->blob, lane->is_loaded,
+            &lane->is_lacking, &lane->error);
 }
 
 static void run_digest(void *userdata)
@@ -101,7 +111,7 @@ static void free_lane_if_done(Pipeline *pipeline, Lane *lane)
 {
     if (!lane->is_applied || !lane->is_digested)
         return;
-    pipeline->n_pending_bytes -= operation_at(pipeline, lane->operation)->n_data_bytes;
+    pipeline->n_pending_bytes -= lane->n_wanted_bytes;
     lane->operation = NO_OPERATION;
 }
 
@@ -189,7 +199,12 @@ static void on_applied(void *userdata)
 {
     Lane *lane = userdata;
     Pipeline *pipeline = lane->pipeline;
-    if (lane->code == UPDATE_OK) {
+    if (lane->code == UPDATE_OK && lane->is_lacking) {
+        adaptive_plan_fetch_whole(pipeline->options.plan, lane->operation);
+        pipeline->n_lacking++;
+        lane->is_applied = true;
+        free_lane_if_done(pipeline, lane);
+    } else if (lane->code == UPDATE_OK) {
         if (!lane->is_loaded)
             pipeline->n_bytes_read += operation_at(pipeline, lane->operation)->n_data_bytes;
         lane->is_loaded = true;
@@ -212,9 +227,9 @@ static void submit(Pipeline *pipeline, Lane *lane)
 /* A lane for the operation at the cursor; NULL when there is no room. */
 static Lane *take_lane(Pipeline *pipeline)
 {
-    const Operation *operation = operation_at(pipeline, pipeline->cursor);
+    uint64_t n_wanted_bytes = wanted_bytes(pipeline, pipeline->cursor);
     uint64_t max = pipeline->options.n_pending_max_bytes;
-    if (max != 0 && pipeline->n_pending_bytes + operation->n_data_bytes > max) {
+    if (max != 0 && pipeline->n_pending_bytes + n_wanted_bytes > max) {
         /* One collects and one is applied, however small the bound. */
         size_t n_taken = 0;
         for (size_t i = 0; i < pipeline->n_lanes; i++)
@@ -226,21 +241,37 @@ static Lane *take_lane(Pipeline *pipeline)
     if (!lane)
         return NULL;
     lane->operation = pipeline->cursor;
+    lane->n_wanted_bytes = (size_t)n_wanted_bytes;
     lane->n_filled_bytes = 0;
-    lane->is_loaded = lane->is_applied = false;
-    lane->is_digested = !pipeline->options.digest || operation->n_data_bytes == 0;
-    pipeline->n_pending_bytes += operation->n_data_bytes;
+    lane->is_loaded = n_wanted_bytes == 0;
+    lane->is_applied = false;
+    lane->is_digested = !pipeline->options.digest || n_wanted_bytes == 0;
+    pipeline->n_pending_bytes += n_wanted_bytes;
     return lane;
 }
 
-static bool needs_network(const Pipeline *pipeline, const Operation *operation)
+static bool needs_network(const Pipeline *pipeline, const Lane *lane)
 {
-    return pipeline->options.place.file_fd < 0 && operation->n_data_bytes > 0;
+    return pipeline->options.place.file_fd < 0 && lane->n_wanted_bytes > 0;
+}
+
+/* When all have had their turn: once more for those that were lacking something, which want their
+ * whole blob now, so that this comes to an end. */
+static void begin_again(Pipeline *pipeline)
+{
+    if (pipeline->n_lacking == 0 || pipeline->cursor < n_operations(pipeline))
+        return;
+    for (size_t i = 0; i < pipeline->n_lanes; i++)
+        if (pipeline->lanes[i].operation != NO_OPERATION)
+            return;
+    pipeline->n_lacking = 0;
+    pipeline->cursor = 0;
 }
 
 void pipeline_pump(Pipeline *pipeline)
 {
     start_digest(pipeline);
+    begin_again(pipeline);
     while (pipeline->code == UPDATE_OK && !pipeline->collecting &&
             pipeline->cursor < n_operations(pipeline)) {
         if (pipeline->options.is_done[pipeline->cursor]) {
@@ -250,8 +281,8 @@ void pipeline_pump(Pipeline *pipeline)
         Lane *lane = take_lane(pipeline);
         if (!lane)
             return;
-        const Operation *operation = operation_at(pipeline, pipeline->cursor++);
-        if (needs_network(pipeline, operation))
+        pipeline->cursor++;
+        if (needs_network(pipeline, lane))
             pipeline->collecting = lane;
         else
             submit(pipeline, lane);
@@ -266,8 +297,7 @@ size_t pipeline_take(Pipeline *pipeline, const uint8_t *data, size_t n_bytes)
         Lane *lane = pipeline->collecting;
         if (!lane || pipeline->code != UPDATE_OK)
             return n_taken;
-        size_t n_missing = (size_t)operation_at(pipeline, lane->operation)->n_data_bytes -
-                           lane->n_filled_bytes;
+        size_t n_missing = lane->n_wanted_bytes - lane->n_filled_bytes;
         size_t n = MIN(n_missing, n_bytes - n_taken);
         memcpy(lane->blob + lane->n_filled_bytes, data + n_taken, n);
         lane->n_filled_bytes += n;
@@ -282,47 +312,75 @@ size_t pipeline_take(Pipeline *pipeline, const uint8_t *data, size_t n_bytes)
     return n_taken;
 }
 
-/* The operation whose blob comes next from the network, at or after the cursor. */
-static size_t next_missing(const Pipeline *pipeline, size_t from)
+/* Adds a range, to the last one where it follows. False: there is no room. */
+static bool add_range(
+        FetchRange *ranges, size_t *n_ranges, size_t n_max, uint64_t first_bytes, uint64_t n_bytes)
 {
-    while (from < n_operations(pipeline) &&
-            (pipeline->options.is_done[from] || operation_at(pipeline, from)->n_data_bytes == 0))
-        from++;
-    return from;
+    if (*n_ranges > 0 && ranges[*n_ranges - 1].end_bytes == first_bytes) {
+        ranges[*n_ranges - 1].end_bytes += n_bytes;
+        return true;
+    }
+    if (*n_ranges == n_max)
+        return false;
+    ranges[(*n_ranges)++] =
+            (FetchRange){.first_bytes = first_bytes, .end_bytes = first_bytes + n_bytes};
+    return true;
 }
 
-bool pipeline_next_run(const Pipeline *pipeline, uint64_t *ret_first_bytes, uint64_t *ret_end_bytes)
+/* What an operation lacks of its blob from byte at_bytes on of what is wanted of it. */
+static bool add_pieces(const Pipeline *pipeline, size_t i, uint64_t at_bytes, FetchRange *ranges,
+        size_t *n_ranges, size_t n_max)
 {
-    uint64_t n_filled_bytes = 0;
-    size_t first = next_missing(pipeline, pipeline->cursor);
-    if (pipeline->collecting) {
-        first = pipeline->collecting->operation;
-        n_filled_bytes = pipeline->collecting->n_filled_bytes;
+    uint64_t n_wanted_bytes = wanted_bytes(pipeline, i);
+    while (at_bytes < n_wanted_bytes) {
+        AdaptivePiece piece = {
+                .offset_bytes = operation_at(pipeline, i)->data_offset_bytes + at_bytes,
+                .n_bytes = n_wanted_bytes - at_bytes,
+        };
+        if (pipeline->options.plan)
+            piece = adaptive_plan_piece(pipeline->options.plan, i, at_bytes);
+        if (!add_range(ranges, n_ranges, n_max, piece.offset_bytes, piece.n_bytes))
+            return false;
+        at_bytes += piece.n_bytes;
     }
-    if (first == n_operations(pipeline))
-        return false;
-    const Operation *operation = operation_at(pipeline, first);
-    *ret_first_bytes = operation->data_offset_bytes + n_filled_bytes;
-    uint64_t end = operation->data_offset_bytes + operation->n_data_bytes;
-    for (size_t i = first + 1; i < n_operations(pipeline); i++) {
-        if (operation_at(pipeline, i)->n_data_bytes == 0)
-            continue;
-        if (pipeline->options.is_done[i])
-            break;
-        end += operation_at(pipeline, i)->n_data_bytes;
-    }
-    *ret_end_bytes = end;
     return true;
+}
+
+/* All that an operation lacks, or, where there is no room, nothing: after an interruption its blob
+ * is begun anew, and all of it must be among the ranges then. */
+static bool add_ranges_of(const Pipeline *pipeline, size_t i, uint64_t at_bytes, FetchRange *ranges,
+        size_t *n_ranges, size_t n_max)
+{
+    size_t n_before = *n_ranges;
+    FetchRange last = n_before > 0 ? ranges[n_before - 1] : (FetchRange){};
+    if (add_pieces(pipeline, i, at_bytes, ranges, n_ranges, n_max))
+        return true;
+    if (n_before > 0) {
+        *n_ranges = n_before;
+        ranges[n_before - 1] = last;
+    }
+    return false;
+}
+
+size_t pipeline_next_ranges(const Pipeline *pipeline, FetchRange *ret_ranges, size_t n_max)
+{
+    size_t n_ranges = 0;
+    const Lane *collecting = pipeline->collecting;
+    bool has_room =
+            !collecting || add_ranges_of(pipeline, collecting->operation,
+                                   collecting->n_filled_bytes, ret_ranges, &n_ranges, n_max);
+    for (size_t i = pipeline->cursor; has_room && i < n_operations(pipeline); i++)
+        if (!pipeline->options.is_done[i])
+            has_room = add_ranges_of(pipeline, i, 0, ret_ranges, &n_ranges, n_max);
+    return n_ranges;
 }
 
 uint64_t pipeline_rewind(Pipeline *pipeline)
 {
     if (pipeline->collecting)
         pipeline->collecting->n_filled_bytes = 0;
-    uint64_t first, end;
-    if (pipeline_next_run(pipeline, &first, &end))
-        return first;
-    return UINT64_MAX;
+    FetchRange next;
+    return pipeline_next_ranges(pipeline, &next, 1) > 0 ? next.first_bytes : UINT64_MAX;
 }
 
 bool pipeline_is_complete(const Pipeline *pipeline)

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "updater/adaptive/adaptive-plan.h"
+#include "updater/install/fetch.h"
 #include "updater/install/operation-run.h"
 #include "updater/install/payload-digest.h"
 #include "updater/install/worker-pool.h"
@@ -25,6 +27,7 @@ typedef struct {
     const Operation *operations; /* of the manifest */
     size_t n_operations;
     OperationPlace place;  /* without a file, pipeline_take brings the blobs */
+    AdaptivePlan *plan;    /* what of them; NULL: all. Changed where it proves wrong */
     bool *is_done;         /* of each operation; set here as they are applied */
     PayloadDigest *digest; /* gets all blobs in order, from the first that is not done; NULL: not
                               wanted */
@@ -44,13 +47,14 @@ DEFINE_CLEANUP(Pipeline *, pipeline_free);
 /* Starts all that can be started without further data. */
 void pipeline_pump(Pipeline *pipeline);
 
-/* The next run of blobs that are missing and lie one after another, from the first blob on; begins
- * with the blob that pipeline_take expects. False: none is missing. */
-bool pipeline_next_run(
-        const Pipeline *pipeline, uint64_t *ret_first_bytes, uint64_t *ret_end_bytes);
+/* The next ranges that are missing, from the first blob on: at most n_max, ascending and apart from
+ * each other; the first one begins with what pipeline_take expects. All of an operation or nothing
+ * of it, as long as n_max is not smaller than one takes. Returns how many; 0: none is missing, or
+ * none is yet known to be. */
+size_t pipeline_next_ranges(const Pipeline *pipeline, FetchRange *ret_ranges, size_t n_max);
 
-/* Takes the next bytes of the run; fewer than n_bytes when there is no room: on_change will be
- * called when there may be. */
+/* Takes the next bytes of the ranges, one after the other; fewer than n_bytes when there is no
+ * room: on_change will be called when there may be. */
 size_t pipeline_take(Pipeline *pipeline, const uint8_t *data, size_t n_bytes);
 
 /* Throws away the begun blob. Returns where it begins, or where the next one does. */

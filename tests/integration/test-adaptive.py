@@ -1,0 +1,225 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Every full payload is a delta: what of it the machine holds already is not fetched, wherever it
+lies. What lies about it costs a fetch and never a wrong slot."""
+import os
+import random
+import re
+
+from lab import MIB, main, program, run, wait_for
+from machine_test import MachineTest, create_payload
+from payload import BLOCK
+from slot_image import slot_image
+
+OPERATION_HASH = 29
+N_KILLS = 20
+
+
+class AdaptiveTest(MachineTest):
+    """B has 40 new blocks, in 10 places; the rest of it is A's, moved by 3 blocks."""
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        source = random.Random(11)
+        content = bytearray(source.randbytes(3 * BLOCK) + cls.image_a.read_bytes()[:-3 * BLOCK])
+        for _ in range(10):
+            at = source.randrange(len(content) // BLOCK - 4) * BLOCK
+            content[at:at + 4 * BLOCK] = source.randbytes(4 * BLOCK)
+        cls.image_b = cls.lab.folder / "b.img"
+        cls.image_b.write_bytes(content)
+        cls.payload = create_payload(cls.lab.folder / "b.payload", cls.image_b, cls.key)
+        cls.n_payload = cls.payload.stat().st_size
+
+    def offered(self, payload=None, **more):
+        machine, server = self.machine(**more), self.server()
+        server.parts = "all of them"
+        machine.configure(SERVER=server.omaha_url)
+        machine.start_engine()
+        server.offer(payload or self.payload)
+        return machine, server
+
+    def n_metadata(self):
+        header = self.payload.read_bytes()[:24]
+        return 24 + int.from_bytes(header[12:20], "big") + int.from_bytes(header[20:24], "big")
+
+
+class Fetches(AdaptiveTest):
+    def test_what_is_here_is_not_fetched(self):
+        machine, server = self.offered()
+        machine.flipside("update")
+        self.assert_installed(machine)
+        server.wait_until_idle()
+        n_new = 43 * BLOCK + 11 * 3 * BLOCK  # a frame has four blocks
+        self.assertLess(server.bytes_sent(), self.n_metadata() + n_new * 1.02)
+        self.assertLess(server.bytes_sent(), self.n_payload // 8)
+
+    def test_nothing_is_here(self):
+        other = self.lab.make_image("other.img", self.image_mib, seed=77)
+        payload = create_payload(self.lab.folder / "other.payload", other, self.key)
+        machine, server = self.offered(payload)
+        machine.flipside("update")
+        self.assert_installed(machine, other)
+        server.wait_until_idle()
+        self.assertLess(server.bytes_sent(), payload.stat().st_size * 1.01)
+
+    def test_out_of_the_trees_leaves(self):
+        """A slot that describes itself, and one of the same salt; nothing is hashed that need not
+        be, which a tree that lies shows: what it denies is fetched."""
+        def image(name, content, version):
+            path = self.lab.folder / name
+            fs = self.lab.folder / "fs"
+            fs.write_bytes(content)
+            run([program("update-payload"), "image", "--product", "demo", "--version", version,
+                 "--fs", fs, "--size", f"{self.slot_mib}M", "-o", path])
+            return path
+        old = image("old.img", self.image_a.read_bytes(), "1.0.0")
+        new = image("new.img", self.image_b.read_bytes(), "2.0.0")
+        payload = create_payload(self.lab.folder / "new.payload", new, self.key)
+        sent = []
+        for is_damaged in (False, True):
+            machine, server = self.offered(payload, image=old)
+            if is_damaged:
+                at = machine.places["USR-A"]["start"] + self.image_mib * MIB + 2 * BLOCK
+                with open(machine.disk, "r+b") as disk:
+                    disk.seek(at)
+                    disk.write(bytes(3 * BLOCK))
+                machine.running_before = machine.slot_sha256("USR-A")
+            machine.flipside("update")
+            self.assert_installed(machine, new)
+            server.wait_until_idle()
+            sent.append(server.bytes_sent())
+        self.assertLess(sent[0], self.n_payload // 8)
+        self.assertGreater(sent[1], sent[0] + MIB // 2)
+        self.assertLess(sent[1], sent[0] + 2 * MIB)
+
+    def test_what_the_target_holds_is_not_written(self):
+        new = self.lab.folder / "new.img"
+        old = self.lab.folder / "old.img"
+        content = self.image_a.read_bytes()
+        old.write_bytes(slot_image(content, version="1.0.0", salt=b""))
+        salt = self.salt_of(self.payload)
+        new.write_bytes(slot_image(self.image_b.read_bytes(), salt=salt))
+        target = self.lab.folder / "target.img"
+        changed = bytearray(self.image_b.read_bytes())
+        changed[5 * MIB:5 * MIB + 64 * BLOCK] = random.Random(5).randbytes(64 * BLOCK)
+        target.write_bytes(slot_image(bytes(changed), salt=salt, version="0.9.0"))
+        machine, server = self.offered()
+        with open(machine.disk, "r+b") as disk:
+            disk.seek(machine.places["USR-B"]["start"])
+            disk.write(target.read_bytes())
+            disk.seek(machine.places["USR-B"]["start"] + machine.places["USR-B"]["size"] - BLOCK)
+            disk.write(target.read_bytes()[-BLOCK:])
+        before = self.n_written(machine)
+        machine.flipside("update")
+        self.assert_installed(machine)
+        # The tree is written anew, and the state.
+        self.assertLess(self.n_written(machine) - before, MIB)
+
+    def n_written(self, machine):
+        with open(f"/proc/{machine.engine.pid}/io", encoding="ascii") as io:
+            return int(dict(line.split(": ") for line in io.read().splitlines())["wchar"])
+
+    def salt_of(self, payload):
+        shown = run([program("update-payload"), "show", payload]).stdout
+        line = next(line for line in shown.splitlines() if "salt" in line)
+        return bytes.fromhex(line.split("salt")[1].strip(" :").split()[0].rstrip(","))
+
+
+class Lies(AdaptiveTest):
+    def test_each_part_that_is_fetched_altered(self):
+        """One byte of each range behind the metadata, one after the other."""
+        machine, server = self.offered()
+        machine.flipside("update")
+        server.wait_until_idle()
+        ranges = [(int(first), int(last)) for asked in server.asked
+                  for first, last in re.findall(r"(\d+)-(\d+)", asked)]
+        ranges = [(first, last) for first, last in ranges if first >= self.n_metadata()]
+        self.assertGreater(len(ranges), 8)
+        content = self.payload.read_bytes()
+        for first, last in ranges:
+            with self.subTest(first=first):
+                damaged = bytearray(content)
+                damaged[(first + last) // 2] ^= 0x20
+                bad = self.lab.folder / "b.payload.bad"
+                bad.write_bytes(damaged)
+                machine, server = self.offered()
+                server.files[self.payload.name] = bad
+                done = machine.flipside("update", check=False)
+                self.assert_refused(machine, done, [OPERATION_HASH])
+
+    def test_blocks_of_the_running_slot_rotten(self):
+        """After its tree was made: what the tree promises is not there."""
+        old = self.lab.folder / "rotten.img"
+        salt = Fetches.salt_of(self, self.payload)
+        old.write_bytes(slot_image(self.image_a.read_bytes(), version="1.0.0", salt=salt))
+        for source in range(4):
+            with self.subTest(seed=source):
+                machine, server = self.offered(image=old)
+                at = random.Random(source).randrange(self.image_mib * MIB // BLOCK - 64)
+                with open(machine.disk, "r+b") as disk:
+                    disk.seek(machine.places["USR-A"]["start"] + at * BLOCK)
+                    disk.write(random.Random(source).randbytes(BLOCK * (1 + 20 * source)))
+                machine.running_before = machine.slot_sha256("USR-A")
+                machine.flipside("update")
+                self.assert_installed(machine)
+                server.wait_until_idle()
+                self.assertLess(server.bytes_sent(), self.n_payload // 2)
+
+    def test_a_server_without_ranges(self):
+        machine, server = self.offered()
+        server.has_ranges = False
+        machine.flipside("update")
+        self.assert_installed(machine)
+
+    def test_another_file_in_between(self):
+        """The next release under the same name, when the metadata has been taken."""
+        other = self.lab.make_image("other.img", self.image_mib, seed=77)
+        payload = create_payload(self.lab.folder / "other.payload", other, self.key)
+        machine, server = self.offered()
+
+        def get(handler):
+            if len(server.sent) == 2:
+                server.files[self.payload.name] = payload
+            server._serve(handler)
+
+        server.get = get
+        done = machine.flipside("update", check=False)
+        self.assert_refused(machine, done)
+
+
+class KilledAnywhere(AdaptiveTest):
+    """kill -9 at random moments. FLIPSIDE_SEED repeats a run."""
+
+    def test_at_twenty_moments(self):
+        seed = os.environ.get("FLIPSIDE_SEED") or str(random.SystemRandom().randrange(1 << 32))
+        print(f"# FLIPSIDE_SEED={seed}", flush=True)
+        source, phases = random.Random(seed), {}
+        for kill in range(N_KILLS):
+            with self.subTest(kill=kill + 1):
+                self.one(source, phases)
+        print(f"# killed in {phases}")
+
+    def one(self, source, phases):
+        machine, server = self.machine(), self.server()
+        server.parts = source.choice([None, "all of them"])
+        machine.configure(SERVER=server.omaha_url, FIRST_CHECK=0)
+        server.offer(self.payload)
+        server.rate_bytes_per_sec = 100_000
+        goal = source.randrange(self.n_payload // 12)
+        machine.start_engine()
+        wait_for("the moment", lambda: server.bytes_sent() >= goal
+                 or machine.phase() == "need-reboot", logs=[machine.log])
+        phase = machine.phase()
+        phases[phase] = phases.get(phase, 0) + 1
+        machine.kill_engine()
+        if machine.slots()["USR-B"].is_bootable:
+            self.assert_holds(machine, "USR-B", self.image_b)
+        server.rate_bytes_per_sec = 0
+        machine.start_engine()
+        machine.wait_for_phase("need-reboot")
+        self.assert_installed(machine)
+        machine.kill_engine()
+
+
+if __name__ == "__main__":
+    main()
