@@ -407,6 +407,16 @@ class Deltas(FormatOneTest):
         line = self.refuse(self.write(payload), SOURCE)
         self.assertIn("its kernel", line)
 
+    def test_what_the_tool_can_do_with_it(self):
+        path = self.write(self.delta(1)[0])
+        run([program("update-payload"), "verify", "--public-key", self.public_key, path])
+        for more in ([], ["--from", self.image_a]):
+            done = run([program("update-payload"), "extract", "--public-key", self.public_key,
+                        "-p", "USR", "-o", self.lab.folder / "no", *more, path], check=False)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("can only be installed", done.stderr)
+            self.assertFalse((self.lab.folder / "no").exists())
+
     def test_killed_and_begun_anew(self):
         payload, image = self.delta(5)
         machine, server = self.machine(), self.server()

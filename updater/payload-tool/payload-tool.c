@@ -122,6 +122,10 @@ UpdateError payload_tool_refuse_without_source(
         const Manifest *manifest, const PartitionUpdate *partition, ErrorText *error)
 {
     bool has_version = manifest->source_version[0];
+    if (manifest->format == 1)
+        return error_say(error, UPDATE_ERROR_SOURCE,
+                "partition %s is a delta of format 1, which can only be installed",
+                partition->name);
     return error_say(error, UPDATE_ERROR_SOURCE,
             "partition %s is a delta: --from must name the image that it begins with%s%s",
             partition->name, has_version ? ", that of version " : "", manifest->source_version);

@@ -42,16 +42,19 @@ typedef struct {
 } Way;
 
 /* Format 1's deltas read what they write, which is no source. */
-static bool reads_source(const Operation *operation)
+static bool reads_in_place(const Operation *operation)
 {
-    return operation->type == OPERATION_SOURCE_COPY || operation->type == OPERATION_SOURCE_BSDIFF;
+    return operation->type == OPERATION_MOVE || operation->type == OPERATION_BSDIFF;
 }
 
 static UpdateError apply_one(
         const Way *way, const Operation *operation, const uint8_t *blob, ErrorText *error)
 {
-    if (reads_source(operation) && !way->source && way->may_lack_source)
+    if (operation->n_src_extents > 0 && !way->source && way->may_lack_source)
         return operation_check_blob(operation, blob, error);
+    if (reads_in_place(operation))
+        return error_say(error, UPDATE_ERROR_OPERATION,
+                "a delta of format 1 works on a slot and can only be installed");
     return operation_apply(operation, blob, way->source, way->sink, error);
 }
 
