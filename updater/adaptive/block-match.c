@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/bits.h"
 #include "common/random.h"
 #include "verity/block-index.h"
 #include "verity/hash-tree.h"
@@ -32,16 +33,6 @@ struct BlockMatch {
     uint8_t *is_in_place;
     Sha256 zero; /* digest of zeros */
 };
-
-static bool get_bit(const uint8_t *bits, uint64_t i)
-{
-    return bits[i / 8] >> (i % 8) & 1;
-}
-
-static void set_bit(uint8_t *bits, uint64_t i)
-{
-    bits[i / 8] = (uint8_t)(bits[i / 8] | 1u << (i % 8));
-}
 
 static const uint8_t *entry(const BlockMatch *match, uint64_t i)
 {
@@ -71,7 +62,7 @@ static void add_entry(BlockMatch *match, uint32_t i)
 {
     uint32_t first = find(match, entry(match, i));
     if (first != NOTHING) {
-        set_bit(match->is_twin, i);
+        bits_put(match->is_twin, i, true);
         match->links[i] = first;
         return;
     }
@@ -89,8 +80,8 @@ static int allocate(BlockMatch *match)
     match->buckets = malloc(n_buckets * sizeof(*match->buckets));
     match->links = malloc((size_t)match->n_blocks * sizeof(*match->links));
     match->source = malloc((size_t)match->n_blocks * sizeof(*match->source));
-    match->is_twin = calloc(match->n_blocks / 8 + 1, 1);
-    match->is_in_place = calloc(match->n_blocks / 8 + 1, 1);
+    match->is_twin = bits_new(match->n_blocks);
+    match->is_in_place = bits_new(match->n_blocks);
     if (!match->buckets || !match->links || !match->source || !match->is_twin ||
             !match->is_in_place)
         return -ENOMEM;
@@ -151,17 +142,17 @@ int block_match_add_target(
     BlockMatch *match = userdata;
     for (size_t i = 0; i < n_digests && first_block + i < match->n_blocks; i++)
         if (block_match_is(match, first_block + i, &digests[i]))
-            set_bit(match->is_in_place, first_block + i);
+            bits_put(match->is_in_place, first_block + i, true);
     return 0;
 }
 
 BlockKind block_match_get(const BlockMatch *match, uint64_t block, uint64_t *ret_source)
 {
-    if (get_bit(match->is_in_place, block))
+    if (bits_get(match->is_in_place, block))
         return BLOCK_IN_PLACE;
     if (block_match_is(match, block, &match->zero))
         return BLOCK_ZERO;
-    uint32_t first = get_bit(match->is_twin, block) ? match->links[block] : (uint32_t)block;
+    uint32_t first = bits_get(match->is_twin, block) ? match->links[block] : (uint32_t)block;
     *ret_source = match->source[first];
     return match->source[first] == NOTHING ? BLOCK_LACKING : BLOCK_COPY;
 }

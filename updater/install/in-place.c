@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/bits.h"
 #include "common/bytes.h"
 #include "common/fd-io.h"
 
@@ -25,11 +26,6 @@ struct InPlace {
     uint8_t *piece;      /* PIECE_BLOCKS */
 };
 
-static bool get_bit(const uint8_t *bits, uint64_t i)
-{
-    return bits[i / 8] >> (i % 8) & 1;
-}
-
 /* Sets or clears the bits of all blocks that an operation writes. */
 static void put_bits(const InPlace *in_place, uint8_t *bits, const Operation *operation, bool value)
 {
@@ -39,8 +35,7 @@ static void put_bits(const InPlace *in_place, uint8_t *bits, const Operation *op
             uint64_t block;
             if (!u64_add(extent->start_block, k, &block) || block >= in_place->n_blocks)
                 break; /* a hole, or what the slot has no room for */
-            uint8_t bit = (uint8_t)(1u << (block % 8));
-            bits[block / 8] = value ? bits[block / 8] | bit : bits[block / 8] & (uint8_t)~bit;
+            bits_put(bits, block, value);
         }
     }
 }
@@ -60,8 +55,8 @@ int in_place_new(const PartitionUpdate *partition, InstallSource *base, const Op
             .n_blocks =
                     u64_div_round_up(MAX(partition->size_bytes, partition->source_bytes), BLOCK),
     };
-    in_place->is_written = calloc((size_t)(in_place->n_blocks / 8 + 1), 1);
-    in_place->is_target = calloc((size_t)(in_place->n_blocks / 8 + 1), 1);
+    in_place->is_written = bits_new(in_place->n_blocks);
+    in_place->is_target = bits_new(in_place->n_blocks);
     in_place->piece = aligned_alloc(BLOCK, PIECE_BLOCKS * BLOCK);
     if (!in_place->is_written || !in_place->is_target || !in_place->piece)
         return -ENOMEM;
@@ -113,9 +108,9 @@ UpdateError in_place_copy_rest(InPlace *in_place, const atomic_bool *is_cancelle
         to = from + 1;
         if (atomic_load(is_cancelled))
             return error_say(error, UPDATE_ERROR_CANCELLED, "cancelled");
-        if (get_bit(is_target, from))
+        if (bits_get(is_target, from))
             continue;
-        while (to < n_blocks && to - from < PIECE_BLOCKS && !get_bit(is_target, to))
+        while (to < n_blocks && to - from < PIECE_BLOCKS && !bits_get(is_target, to))
             to++;
         code = copy_run(in_place, from, to, error);
     }
@@ -132,9 +127,10 @@ static int read_before(uint64_t offset_bytes, uint8_t *ret_data, size_t n_bytes,
     for (uint64_t to; r == 0 && from < end; from = to) {
         if (from >= in_place->n_blocks)
             return -EINVAL;
-        bool is_written = get_bit(in_place->is_written, from);
+        bool is_written = bits_get(in_place->is_written, from);
         to = from + 1;
-        while (to < MIN(end, in_place->n_blocks) && get_bit(in_place->is_written, to) == is_written)
+        while (to < MIN(end, in_place->n_blocks) &&
+                bits_get(in_place->is_written, to) == is_written)
             to++;
         size_t n = (size_t)((to - from) * BLOCK);
         r = is_written
@@ -156,7 +152,8 @@ static bool writes_over_source(InPlace *in_place, const Operation *operation)
             uint64_t block;
             if (!u64_add(extent->start_block, k, &block) || block >= in_place->n_blocks)
                 break;
-            is_found = get_bit(in_place->is_target, block) && get_bit(in_place->is_written, block);
+            is_found =
+                    bits_get(in_place->is_target, block) && bits_get(in_place->is_written, block);
         }
     }
     put_bits(in_place, in_place->is_target, operation, false);
