@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* One pass over the data serves both the tree and the hash of the partition: the tree's builder
- * hands its blocks on in order. What lies behind the data (the tree, which we have just written,
- * and what the payload put behind that) is read back after it was synced, so the hash covers what
- * the device gives, to the last byte. */
+/* The signed root proves the data. What lies behind the data has a hash of its own in the manifest;
+ * where an older payload has none, the hash of all of the partition has to serve, and one pass over
+ * the data serves both: the tree's builder hands its blocks on in order. The rest (the tree, which
+ * we have just written, and what the payload put behind that) is read back after it was synced, so
+ * that every byte is proven as the device gives it, to the last. */
 
 #include "updater/install/slot-proof.h"
 
@@ -86,6 +87,8 @@ static UpdateError build_tree(
             .offset_bytes = offset_bytes + partition->tree_start_block * VERITY_BLOCK_BYTES,
     };
     VerityRun run = proof_run(proof);
+    if (partition->has_rest_hash)
+        run.on_data = NULL;
     Sha256 root;
     ErrorText reason = {0};
     int r = verity_tree_build(&partition->verity, data, tree, &run, &root, &reason);
@@ -131,7 +134,7 @@ UpdateError slot_proof_build(InstallTarget *target, const PartitionUpdate *parti
         return proof_failure(r, UPDATE_ERROR_VERIFIER_IO, "the slot cannot be read back", error);
     Sha256 hash;
     sha256_stream_finish(proof.stream, &hash);
-    if (!sha256_equal(&hash, &partition->hash)) {
+    if (!sha256_equal(&hash, partition->has_rest_hash ? &partition->rest_hash : &partition->hash)) {
         return error_say(error, UPDATE_ERROR_PARTITION_HASH,
                 "the slot read back from the device is not what the payload's manifest says");
     }

@@ -97,6 +97,9 @@ static int fill_verity(
     wire->hash_tree_salt = bytes_of(partition->verity.salt, partition->verity.n_salt_bytes);
     wire->has_root_hash = true;
     wire->root_hash = bytes_of(partition->root_hash.bytes, SHA256_BYTES);
+    wire->has_rest_hash = partition->has_rest_hash;
+    if (wire->has_rest_hash)
+        wire->rest_hash = bytes_of(partition->rest_hash.bytes, SHA256_BYTES);
     wire->has_block_index = partition->block_index != NULL;
     if (wire->has_block_index)
         wire->block_index = bytes_of(partition->block_index,

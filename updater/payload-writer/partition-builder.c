@@ -123,6 +123,8 @@ static int hash_image(Job *job, ErrorText *error)
         return r;
     partition->hash = digest->hash;
     partition->root_hash = digest->root_hash;
+    partition->has_rest_hash = partition->has_verity;
+    partition->rest_hash = digest->rest_hash;
     partition->block_index = partition->has_source ? NULL : digest->block_index;
     return 0;
 }

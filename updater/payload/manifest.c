@@ -126,6 +126,12 @@ static UpdateError read_tree(
     if (!read_hash(wire->has_root_hash, wire->root_hash, &partition->root_hash))
         return error_say(error, UPDATE_ERROR_MANIFEST, "a hash tree comes without its root hash");
 
+    partition->has_rest_hash = wire->has_rest_hash;
+    if (wire->has_rest_hash && !read_hash(true, wire->rest_hash, &partition->rest_hash))
+        return error_say(error, UPDATE_ERROR_MANIFEST,
+                "the hash of what follows a partition's data has %zu bytes, not 32",
+                wire->rest_hash.len);
+
     partition->has_verity = true;
     partition->verity.n_data_blocks = wire->hash_tree_data_extent->num_blocks;
     partition->tree_start_block = wire->hash_tree_extent->start_block;

@@ -91,6 +91,8 @@ typedef struct {
     uint64_t tree_start_block; /* the client builds the tree here */
     uint64_t n_tree_blocks;
     Sha256 root_hash;
+    bool has_rest_hash;
+    Sha256 rest_hash;           /* of [data, size_bytes): the tree and what follows */
     const uint8_t *block_index; /* 8 bytes a data block; NULL when absent */
 } PartitionUpdate;
 

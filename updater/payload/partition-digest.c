@@ -13,12 +13,15 @@
 typedef struct {
     const PartitionDigestOptions *options;
     Sha256Stream *hash;
+    Sha256Stream *rest_hash; /* NULL before the rest */
 } Job;
 
 static void on_data(const void *data, size_t n_bytes, void *userdata)
 {
     Job *job = userdata;
     sha256_stream_add(job->hash, data, n_bytes);
+    if (job->rest_hash)
+        sha256_stream_add(job->rest_hash, data, n_bytes);
     if (job->options->on_progress)
         job->options->on_progress(n_bytes, job->options->userdata);
 }
@@ -85,13 +88,20 @@ static int compute_with_tree(
     if (r < 0)
         return r;
     digest->n_tree_blocks = layout.n_tree_blocks;
+    _cleanup_(sha256_stream_freep) Sha256Stream *rest_hash = NULL;
+    r = sha256_stream_new(&rest_hash);
+    if (r < 0)
+        return r;
+    job->rest_hash = rest_hash;
     VerityRegion rest = {data_fd, options->n_data_bytes};
     if (options->n_blocks > 0)
         r = add_region(job, rest, options->n_blocks * VERITY_BLOCK_BYTES - options->n_data_bytes);
     else
         r = add_region(job, tree, layout.n_tree_blocks * VERITY_BLOCK_BYTES);
+    job->rest_hash = NULL;
     if (r < 0)
         return r;
+    sha256_stream_finish(rest_hash, &digest->rest_hash);
     uint64_t n_data_blocks = options->verity->n_data_blocks;
     digest->block_index = calloc(n_data_blocks, BLOCK_INDEX_ENTRY_BYTES);
     if (!digest->block_index)
@@ -107,7 +117,7 @@ int partition_digest_compute(const PartitionDigestOptions *options, int data_fd,
     int r = sha256_stream_new(&hash);
     if (r < 0)
         return r;
-    Job job = {options, hash};
+    Job job = {.options = options, .hash = hash};
     if (options->verity)
         r = compute_with_tree(&job, data_fd, tree, &digest, error);
     else

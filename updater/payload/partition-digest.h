@@ -13,6 +13,7 @@
 typedef struct {
     Sha256 hash;      /* of all of the partition */
     Sha256 root_hash; /* with verity */
+    Sha256 rest_hash; /* with verity: of what follows the data */
     uint64_t n_tree_blocks;
     uint8_t *block_index; /* with verity: 8 bytes a block; inside */
 } PartitionDigest;

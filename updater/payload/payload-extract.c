@@ -106,6 +106,11 @@ static UpdateError compare(
     if (!sha256_equal(&digest->hash, &partition->hash))
         return error_say(error, UPDATE_ERROR_PARTITION_HASH,
                 "partition %s does not have the hash that the manifest gives", partition->name);
+    if (partition->has_rest_hash && !sha256_equal(&digest->rest_hash, &partition->rest_hash))
+        return error_say(error, UPDATE_ERROR_PARTITION_HASH,
+                "what follows the data of partition %s does not have the hash that the manifest "
+                "gives",
+                partition->name);
     if (partition->block_index &&
             memcmp(digest->block_index, partition->block_index,
                     (size_t)partition->verity.n_data_blocks * BLOCK_INDEX_ENTRY_BYTES) != 0)

@@ -113,7 +113,7 @@ typedef struct {
     Wire__Extent *extent_list[MAX_OPERATIONS];
     Sha256 blob_digests[MAX_OPERATIONS];
     uint32_t frame_bytes[MAX_OPERATIONS][64];
-    Sha256 hash, root;
+    Sha256 hash, root, rest_hash;
     uint8_t salt;
     uint8_t *index;
 } Making;
@@ -254,6 +254,12 @@ static void describe(Making *making, size_t n_blocks)
     making->info.has_size = making->info.has_hash = 1;
     making->info.size = making->payload->n_content_bytes;
     making->info.hash = (ProtobufCBinaryData){.data = making->hash.bytes, .len = SHA256_BYTES};
+    size_t n_data_bytes = n_blocks * MADE_BLOCK_BYTES;
+    making->rest_hash = sha256_of(making->payload->content + n_data_bytes,
+            making->payload->n_content_bytes - n_data_bytes);
+    partition->has_rest_hash = plan->has_rest_hash;
+    partition->rest_hash =
+            (ProtobufCBinaryData){.data = making->rest_hash.bytes, .len = SHA256_BYTES};
     partition->new_partition_info = &making->info;
     add_operations(making, 0, n_blocks);
     add_operations(making, tail_start, tail_start + plan->n_tail_blocks);

@@ -33,6 +33,7 @@ typedef struct {
     size_t operation_blocks; /* 0: 16 */
     unsigned seed;           /* of the content */
     bool has_no_verity;
+    bool has_rest_hash; /* what follows the data has a hash of its own */
     bool is_compressed; /* REPLACE_ZSTD with frames of 16 KiB instead of REPLACE */
     bool ends_in_zeros; /* the last operation is ZERO */
     const MadeKey *key;

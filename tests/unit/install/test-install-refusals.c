@@ -146,12 +146,20 @@ static void change_hash(Wire__DeltaArchiveManifest *manifest)
     manifest->partitions[0]->new_partition_info->hash.data[0] ^= 1;
 }
 
+static void change_rest_hash(Wire__DeltaArchiveManifest *manifest)
+{
+    manifest->partitions[0]->rest_hash.data[0] ^= 1;
+}
+
 START_TEST(content_that_is_refused)
 {
     refuse((PayloadPlan){.is_compressed = true, .damage = call_it_raw}, UPDATE_ERROR_OPERATION,
             true);
     refuse((PayloadPlan){.damage = change_root}, UPDATE_ERROR_VERITY, true);
     refuse((PayloadPlan){.damage = change_hash}, UPDATE_ERROR_PARTITION_HASH, true);
+    refuse((PayloadPlan){.damage = change_root, .has_rest_hash = true}, UPDATE_ERROR_VERITY, true);
+    refuse((PayloadPlan){.damage = change_rest_hash, .has_rest_hash = true},
+            UPDATE_ERROR_PARTITION_HASH, true);
     ck_assert_uint_eq(rig.n_commits, 0);
 }
 END_TEST

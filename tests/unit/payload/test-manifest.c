@@ -383,6 +383,9 @@ START_TEST(the_tree_fits_its_data)
     REFUSED(UPDATE_ERROR_MANIFEST, "33 bytes of salt", g.partition.hash_tree_salt.len = 33);
     REFUSED(UPDATE_ERROR_MANIFEST, "root hash", g.partition.has_root_hash = 0);
     REFUSED(UPDATE_ERROR_MANIFEST, "root hash", g.partition.root_hash.len = 20);
+    REFUSED(UPDATE_ERROR_MANIFEST, "follows a partition's data",
+            (g.partition.has_rest_hash = 1, g.partition.rest_hash = g.partition.root_hash,
+                    g.partition.rest_hash.len = 31));
     REFUSED(UPDATE_ERROR_MANIFEST, "behind its data", g.tree_extent.start_block--);
     REFUSED(UPDATE_ERROR_MANIFEST, "behind its data", g.tree_extent.start_block = 0);
     REFUSED(UPDATE_ERROR_MANIFEST, "inside the partition", g.tree_extent.start_block++);
