@@ -22,6 +22,7 @@ class Measured:
     fetched_bytes: int = None
     n_requests: int = None
     written_bytes: int = None
+    data_bytes: int = None  # of them what the daemon wrote itself, without what it had cleared
 
 
 def median(results):

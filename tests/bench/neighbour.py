@@ -2,13 +2,14 @@
 """What somebody else on the host feels of an install: fio reads and writes single blocks of its own
 file on the same file system, at a steady rate, and says how long they took."""
 import json
+import re
 import signal
 import time
 from pathlib import Path
 
 from lab import run, wait_for
 
-RATE_IOPS, FILE_MIB = 400, 64
+RATE_IOPS, FILE_MIB, FIRST_WRITES = 400, 64, 16
 
 
 class Neighbour:
@@ -27,12 +28,12 @@ class Neighbour:
             run([*self.job, "--create_only=1"])
         self.output.unlink(missing_ok=True)
         self.process = self.lab.start(self.job, self.lab.folder / "fio.log")
-        wait_for("fio to read", self._has_read, logs=[self.lab.folder / "fio.log"])
+        wait_for("fio to write", self._is_at_work, logs=[self.lab.folder / "fio.log"])
         return self
 
-    def _has_read(self):
+    def _is_at_work(self):
         text = Path(f"/proc/{self.process.pid}/io").read_text()
-        return "\nread_bytes: 0\n" not in text
+        return int(re.search(r"\nwrite_bytes: (\d+)", text)[1]) >= FIRST_WRITES * 4096
 
     def __exit__(self, *_):
         self.lab.end(self.process, signal.SIGINT)

@@ -3,7 +3,7 @@
 from xml.sax.saxutils import escape
 
 WIDTH, NAME_WIDTH, VALUE_WIDTH, MARGIN = 960, 290, 70, 16
-BAR, GAP, HEAD = 14, 6, 44
+BAR, GAP, HEAD = 12, 5, 44
 STYLE = """
 text { font: 12px system-ui, sans-serif; fill: #24292f }
 .title { font-weight: 600; font-size: 14px }
@@ -36,10 +36,10 @@ def _panel(title, bars, x, y, width):
     at = y + 28
     for name, value, kind in bars:
         length = max(1, room * value / largest)
-        pieces.append(f'<text x="{left - 8}" y="{at + 11}" text-anchor="end">{escape(name)}</text>'
+        pieces.append(f'<text x="{left - 8}" y="{at + 10}" text-anchor="end">{escape(name)}</text>'
                       f'<rect class="{kind}" x="{left}" y="{at}" width="{length:.1f}" '
                       f'height="{BAR}" rx="2"/>'
-                      f'<text x="{left + length + 6:.1f}" y="{at + 11}">{_format(value)}</text>')
+                      f'<text x="{left + length + 6:.1f}" y="{at + 10}">{_format(value)}</text>')
         at += BAR + GAP
     pieces.append(f'<line class="axis" x1="{left}" y1="{y + 24}" x2="{left}" y2="{at}"/>')
     return pieces, at - y + GAP * 2

@@ -50,11 +50,11 @@ def _find(rows, link, name, fs="ext4"):
 
 
 def _goal(text, value, goal, unit=""):
-    return f"| {text} | {value:.2f}{unit} | {goal:.2f}{unit} | {'yes' if value <= goal else 'no'} |"
+    return f"| {text} | {value:.3g}{unit} | {goal:.3g}{unit} | {'yes' if value <= goal else 'no'} |"
 
 
-def goals(rows, latency):
-    """What issue and README promise, each against this run."""
+def goals(rows, facts):
+    """What an update may cost at most, each against this run."""
     lines = ["\nGoals\n", "| goal | here | at most | reached |", "| --- | --- | --- | --- |"]
     floor, whole, adaptive = (_find(rows, "loopback", n) for n in (FLOOR, WHOLE, ADAPTIVE))
     if floor and whole and adaptive:
@@ -66,6 +66,9 @@ def goals(rows, latency):
             _goal("whole: CPU, times the floor",
                   whole.result.cpu_seconds / floor.result.cpu_seconds, 1.3),
             _goal("whole: peak of resident memory", whole.result.peak_mib, 24, " MiB")]
+    if "large_frames_bytes" in facts:
+        lines.append(_goal("payload: its size, times that of frames of 1 MiB",
+                           facts["payload_bytes"] / facts["large_frames_bytes"], 1.08))
     slow = _find(rows, "slow", ADAPTIVE)
     if slow and adaptive:
         needed = max(slow.result.fetched_bytes * 8 / (RATE_MBIT * 1e6),
@@ -76,10 +79,10 @@ def goals(rows, latency):
     for row in rows:
         if row.is_ours and row.link == "loopback" and row.changed_bytes and row.fs == "ext4":
             lines.append(_goal(f"{row.name}: bytes written, times those that differ",
-                               row.result.written_bytes / row.changed_bytes, 1.01))
-    for name in [name for name in (latency or {}) if name != "idle"]:
-        answer = latency[name]
-        lines.append(_goal(f"GetStatus, 99th percentile, {name}", answer["p99_ms"], 10, " ms"))
+                               row.result.data_bytes / row.changed_bytes, 1.01))
+    for name, answer in facts.get("get_status", {}).items():
+        if name != "idle":
+            lines.append(_goal(f"GetStatus, 99th percentile, {name}", answer["p99_ms"], 10, " ms"))
     return "\n".join(lines)
 
 
@@ -93,14 +96,15 @@ def _kind(row):
     return "ours" if row.is_ours else "floor" if row.name == FLOOR else "other"
 
 
-def as_svg(rows, note):
+def as_svg(rows, note, titles):
+    """Of the first file system. titles: of the links, by their names."""
     def bars(link, value):
         found = [(r.name, value(r.result), _kind(r)) for r in rows
                  if r.fs == rows[0].fs and r.link == link]
         return [bar for bar in found if bar[1] is not None]
     panels = [("Fetched, MB", bars("loopback", lambda r: r.fetched_bytes and r.fetched_bytes / MB)),
-              ("Seconds over loopback", bars("loopback", lambda r: r.wall_seconds)),
-              (f"Seconds over {RATE_MBIT} Mbit/s", bars("slow", lambda r: r.wall_seconds)),
+              *[(f"Seconds {title}", bars(link, lambda r: r.wall_seconds))
+                for link, title in titles.items()],
               ("Seconds of processor, over loopback", bars("loopback", lambda r: r.cpu_seconds)),
               ("Peak of resident memory, MiB", bars("loopback", lambda r: r.peak_mib)),
               ("Written to the target, MB",

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import time
+from pathlib import Path
 
 from lab import MIB, program, run, sha256_file, wait_for
 from machine import BUS_CONFIGURATION, Machine, write_at
@@ -170,7 +171,7 @@ class Ours(Way):
             with Target(disk) as target:
                 machine.disk = target.place
                 result = self._install(machine, link, around)
-                result.written_bytes = target.written_bytes()
+                result.written_bytes = target.written_bytes() or result.data_bytes
             machine.disk = disk
             if not self.is_proven:
                 n_bytes = self.release.b.stat().st_size
@@ -193,7 +194,7 @@ class Ours(Way):
             result = self._go(machine, link)
         result.cpu_seconds = cpu_seconds(engine.pid) - before
         result.peak_mib = peak_mib(engine.pid)
-        result.written_bytes = self._process_written(engine.pid) - n_written
+        result.data_bytes = self._process_written(engine.pid) - n_written
         machine.stop_engine()
         return result
 
@@ -204,8 +205,7 @@ class Ours(Way):
 
     @staticmethod
     def _process_written(pid):
-        return int(re.search(r"\nwrite_bytes: (\d+)",
-                             open(f"/proc/{pid}/io").read()).group(1))
+        return int(re.search(r"\nwrite_bytes: (\d+)", Path(f"/proc/{pid}/io").read_text())[1])
 
 
 class OursPairwise(Ours):
@@ -220,6 +220,39 @@ class OursPairwise(Ours):
         run([*self.release.create, "--from", f"USR={self.release.a}", "-o", path,
              f"USR={self.release.b}"], seconds=1800)
         return path
+
+
+class Making(Way):
+    """What the release engineer waits for; nothing is installed."""
+
+    def __init__(self, name, command):
+        self.name, self.command = name, command
+
+    def prepare(self, pair):
+        super().prepare(pair)
+        self.output = pair.file("made")
+        self.full_command = self.command.format(
+            create=" ".join(str(word) for word in Release.of(pair).create),
+            slot=Release.of(pair).b, image=pair.b, output=self.output)
+
+    def measure(self, link):
+        self.output.unlink(missing_ok=True)
+        result = measure_command(self.full_command)
+        result.written_bytes = self.output.stat().st_size
+        return result
+
+
+def large_frames_bytes(pair):
+    """What a payload of B would have if each MiB were a frame, at the level that is ours."""
+    counted = run(["bash", "-c", f"split -b 1M --filter='zstd -q -5 -c' {pair.b} | wc -c"],
+                  seconds=900)
+    return int(counted.stdout)
+
+
+def all_makings():
+    return [Making("zstd -3 -T0", "zstd -q -3 -T0 {image} -o {output}"),
+            Making("zstd -5 -T0", "zstd -q -5 -T0 {image} -o {output}"),
+            Making("update-payload create", "{create} -o {output} USR={slot}")]
 
 
 # Others.
