@@ -3,7 +3,6 @@
 file on the same file system, at a steady rate, and says how long they took."""
 import json
 import re
-import signal
 import time
 from pathlib import Path
 
@@ -36,7 +35,7 @@ class Neighbour:
         return int(re.search(r"\nwrite_bytes: (\d+)", text)[1]) >= FIRST_WRITES * 4096
 
     def __exit__(self, *_):
-        self.lab.end(self.process, signal.SIGINT)
+        self.lab.end(self.process)
 
     def milliseconds(self):
         """The 99th percentiles of its reads and writes."""
