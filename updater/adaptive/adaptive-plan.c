@@ -80,8 +80,7 @@ static bool is_indexed(const AdaptivePlan *plan, const BlockList *list)
 static Want want_of(const AdaptivePlan *plan, const Operation *operation, BlockList *list)
 {
     const Want whole = {.n_bytes = operation->n_data_bytes};
-    if (operation->n_data_bytes == 0 ||
-            &plan->manifest->partitions[operation->partition] != plan->partition)
+    if (&plan->manifest->partitions[operation->partition] != plan->partition)
         return whole;
     block_list_fill(list, operation);
     if (!is_indexed(plan, list))

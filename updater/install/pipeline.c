@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* A lane is one buffer and the job that applies what is in it. The cursor walks the operations in
- * order and gives each missing one to a free lane; with a network source the lane at the cursor
+ * order and gives each missing one to a free lane (those that a plan makes of what is here alone
+ * have a cursor of their own, which runs ahead); with a network source the lane at the cursor
  * waits until its blob is whole. Lanes are given in the order of the payload, so the digest over
  * the stream can take them one after another while other threads apply them; a lane is free again
  * when both have finished.
@@ -20,6 +21,7 @@
 
 #define NO_OPERATION SIZE_MAX
 #define PAGE_BYTES 4096
+#define NETWORK_LANES 2 /* one collects, one is applied */
 #define DIGEST_MARKS_MAX (2 * PIPELINE_SLOTS_MAX)
 
 typedef struct {
@@ -49,9 +51,10 @@ struct Pipeline {
     PipelineOptions options;
     Lane lanes[PIPELINE_SLOTS_MAX];
     size_t n_lanes;
-    size_t n_lacking; /* operations that have their turn again */
     Lane *collecting; /* waits for its blob from the network; NULL */
     size_t cursor;    /* the next operation to be looked at */
+    size_t ahead;     /* the same of those that need nothing from the network */
+    bool *is_lacking; /* with a plan, of each operation: it has its turn again, when all had one */
     size_t n_done_in_order;
     size_t digest_next; /* the operation whose blob the digest takes next */
     WorkerJob digest_job;
@@ -201,7 +204,7 @@ static void on_applied(void *userdata)
     Pipeline *pipeline = lane->pipeline;
     if (lane->code == UPDATE_OK && lane->is_lacking) {
         adaptive_plan_fetch_whole(pipeline->options.plan, lane->operation);
-        pipeline->n_lacking++;
+        pipeline->is_lacking[lane->operation] = true;
         lane->is_applied = true;
         free_lane_if_done(pipeline, lane);
     } else if (lane->code == UPDATE_OK) {
@@ -224,10 +227,10 @@ static void submit(Pipeline *pipeline, Lane *lane)
     start_digest(pipeline);
 }
 
-/* A lane for the operation at the cursor; NULL when there is no room. */
-static Lane *take_lane(Pipeline *pipeline)
+/* A lane for an operation; NULL when there is no room. */
+static Lane *take_lane(Pipeline *pipeline, size_t operation)
 {
-    uint64_t n_wanted_bytes = wanted_bytes(pipeline, pipeline->cursor);
+    uint64_t n_wanted_bytes = wanted_bytes(pipeline, operation);
     uint64_t max = pipeline->options.n_pending_max_bytes;
     if (max != 0 && pipeline->n_pending_bytes + n_wanted_bytes > max) {
         /* One collects and one is applied, however small the bound. */
@@ -240,7 +243,7 @@ static Lane *take_lane(Pipeline *pipeline)
     Lane *lane = find_lane(pipeline, NO_OPERATION);
     if (!lane)
         return NULL;
-    lane->operation = pipeline->cursor;
+    lane->operation = operation;
     lane->n_wanted_bytes = (size_t)n_wanted_bytes;
     lane->n_filled_bytes = 0;
     lane->is_loaded = n_wanted_bytes == 0;
@@ -259,26 +262,40 @@ static bool needs_network(const Pipeline *pipeline, const Lane *lane)
  * whole blob now, so that this comes to an end. */
 static void begin_again(Pipeline *pipeline)
 {
-    if (pipeline->n_lacking == 0 || pipeline->cursor < n_operations(pipeline))
+    size_t n = n_operations(pipeline);
+    if (!pipeline->options.plan || pipeline->cursor < n || pipeline->ahead < n ||
+            pipeline->n_done_in_order == n)
         return;
     for (size_t i = 0; i < pipeline->n_lanes; i++)
         if (pipeline->lanes[i].operation != NO_OPERATION)
             return;
-    pipeline->n_lacking = 0;
+    memset(pipeline->is_lacking, 0, n * sizeof(*pipeline->is_lacking));
     pipeline->cursor = 0;
 }
 
-void pipeline_pump(Pipeline *pipeline)
+/* Whether an operation is made of what is here alone, so that nobody waits for its blob. */
+static bool is_local(const Pipeline *pipeline, size_t i)
 {
-    start_digest(pipeline);
-    begin_again(pipeline);
+    return pipeline->options.plan && wanted_bytes(pipeline, i) == 0;
+}
+
+/* Whether it is none of the cursor's business. What was found to be lacking something meanwhile is
+ * not among the ranges that were asked for. */
+static bool is_passed_over(const Pipeline *pipeline, size_t i)
+{
+    return pipeline->options.is_done[i] || is_local(pipeline, i) ||
+           (pipeline->is_lacking && pipeline->is_lacking[i]);
+}
+
+static void pump_cursor(Pipeline *pipeline)
+{
     while (pipeline->code == UPDATE_OK && !pipeline->collecting &&
             pipeline->cursor < n_operations(pipeline)) {
-        if (pipeline->options.is_done[pipeline->cursor]) {
+        if (is_passed_over(pipeline, pipeline->cursor)) {
             pipeline->cursor++;
             continue;
         }
-        Lane *lane = take_lane(pipeline);
+        Lane *lane = take_lane(pipeline, pipeline->cursor);
         if (!lane)
             return;
         pipeline->cursor++;
@@ -287,6 +304,38 @@ void pipeline_pump(Pipeline *pipeline)
         else
             submit(pipeline, lane);
     }
+}
+
+/* What comes from the network has some lanes to itself. */
+static bool has_lane_to_spare(const Pipeline *pipeline)
+{
+    size_t n_free = 0;
+    for (size_t i = 0; i < pipeline->n_lanes; i++)
+        n_free += pipeline->lanes[i].operation == NO_OPERATION;
+    bool is_alone = pipeline->cursor == n_operations(pipeline) && !pipeline->collecting;
+    return n_free > (is_alone ? 0 : NETWORK_LANES);
+}
+
+static void pump_ahead(Pipeline *pipeline)
+{
+    while (pipeline->code == UPDATE_OK && pipeline->ahead < n_operations(pipeline)) {
+        size_t i = pipeline->ahead;
+        if (!pipeline->options.is_done[i] && is_local(pipeline, i)) {
+            Lane *lane = has_lane_to_spare(pipeline) ? take_lane(pipeline, i) : NULL;
+            if (!lane)
+                return;
+            submit(pipeline, lane);
+        }
+        pipeline->ahead++;
+    }
+}
+
+void pipeline_pump(Pipeline *pipeline)
+{
+    start_digest(pipeline);
+    begin_again(pipeline);
+    pump_cursor(pipeline);
+    pump_ahead(pipeline);
 }
 
 size_t pipeline_take(Pipeline *pipeline, const uint8_t *data, size_t n_bytes)
@@ -370,7 +419,7 @@ size_t pipeline_next_ranges(const Pipeline *pipeline, FetchRange *ret_ranges, si
             !collecting || add_ranges_of(pipeline, collecting->operation,
                                    collecting->n_filled_bytes, ret_ranges, &n_ranges, n_max);
     for (size_t i = pipeline->cursor; has_room && i < n_operations(pipeline); i++)
-        if (!pipeline->options.is_done[i])
+        if (!is_passed_over(pipeline, i))
             has_room = add_ranges_of(pipeline, i, 0, ret_ranges, &n_ranges, n_max);
     return n_ranges;
 }
@@ -484,6 +533,11 @@ int pipeline_new(WorkerPool *pool, const PipelineOptions *options, Pipeline **re
         if (r < 0)
             return r;
     }
+    if (options->plan) {
+        pipeline->is_lacking = calloc(n_operations(pipeline) + 1, sizeof(*pipeline->is_lacking));
+        if (!pipeline->is_lacking)
+            return -ENOMEM;
+    }
     count_what_is_done(pipeline);
     start_marks(pipeline);
     *ret_pipeline = TAKE_PTR(pipeline);
@@ -496,5 +550,6 @@ void pipeline_free(Pipeline *pipeline)
         return;
     for (size_t i = 0; i < pipeline->n_lanes; i++)
         free(pipeline->lanes[i].blob);
+    free(pipeline->is_lacking);
     free(pipeline);
 }
