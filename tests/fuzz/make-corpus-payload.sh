@@ -100,6 +100,17 @@ delta copy-with-data "$(replace SOURCE_COPY 0 8192 "$both" "$(from 0 2) $source_
 delta zeros-with-a-source "operations { type: ZERO $(from 0 2) $both }"
 signatures_offset=100 manifest frames-do-not-add-up \
     "$(replace REPLACE_ZSTD 0 100 "$both" 'frame_bytes: 60 frame_bytes: 50')"
+signatures_offset=100 manifest good-frames-of-a-block \
+    "$(replace REPLACE_ZSTD 0 100 "$both" 'frame_bytes: 60 frame_bytes: 40')" '' 'frame_size: 4096'
+signatures_offset=100 manifest good-frames-of-256-kib \
+    "$(replace REPLACE_ZSTD 0 100 "$both" 'frame_bytes: 100')" '' 'frame_size: 262144'
+signatures_offset=100 manifest frames-fewer-than-their-size-makes \
+    "$(replace REPLACE_ZSTD 0 100 "$both" 'frame_bytes: 100')" '' 'frame_size: 4096'
+frames=$(replace REPLACE_ZSTD 0 100 "$both")
+signatures_offset=100 manifest frames-of-nothing "$frames" '' 'frame_size: 0'
+signatures_offset=100 manifest frames-smaller-than-a-block "$frames" '' 'frame_size: 2048'
+signatures_offset=100 manifest frames-of-three-blocks "$frames" '' 'frame_size: 12288'
+signatures_offset=100 manifest frames-of-4-gib "$frames" '' 'frame_size: 4294967295'
 manifest index-too-long "$good" 'block_index: "0123456789abcdef0"'
 manifest wants-a-program-run "$good" 'run_postinstall: true'
 manifest wants-error-correction "$good" 'fec_extent { num_blocks: 9 }'

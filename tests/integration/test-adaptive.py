@@ -38,8 +38,8 @@ class AdaptiveTest(MachineTest):
         server.offer(payload or self.payload)
         return machine, server
 
-    def n_metadata(self):
-        header = self.payload.read_bytes()[:24]
+    def n_metadata(self, payload=None):
+        header = (payload or self.payload).read_bytes()[:24]
         return 24 + int.from_bytes(header[12:20], "big") + int.from_bytes(header[20:24], "big")
 
 
@@ -52,6 +52,21 @@ class Fetches(AdaptiveTest):
         n_new = 43 * BLOCK + 11 * 3 * BLOCK  # a frame has four blocks
         self.assertLess(server.bytes_sent(), self.n_metadata() + n_new * 1.02)
         self.assertLess(server.bytes_sent(), self.n_payload // 8)
+
+    def test_frames_of_each_size(self):
+        """What is fetched is whole frames; B's new blocks lie in 11 places of up to 4 blocks."""
+        for kib in (4, 8, 16, 32, 64, 128, 256):
+            with self.subTest(kib=kib):
+                payload = create_payload(self.lab.folder / f"b.{kib}", self.image_b, self.key,
+                                         frame_size=f"{kib}K")
+                machine, server = self.offered(payload)
+                machine.flipside("update")
+                self.assert_installed(machine)
+                server.wait_until_idle()
+                n_per_frame = kib // 4
+                n_most = 11 * (4 + 2 * (n_per_frame - 1)) * BLOCK
+                self.assertGreater(server.bytes_sent(), self.n_metadata(payload) + 43 * BLOCK)
+                self.assertLess(server.bytes_sent(), self.n_metadata(payload) + n_most * 1.02)
 
     def test_nothing_is_here(self):
         other = self.lab.make_image("other.img", self.image_mib, seed=77)

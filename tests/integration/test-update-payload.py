@@ -5,6 +5,7 @@ verified and unpacked; openssl alone verifies both signatures, and veritysetup t
 import hashlib
 import json
 import os
+import random
 import unittest
 
 from lab import MIB, Lab, main, program, run
@@ -134,6 +135,43 @@ class UpdatePayload(unittest.TestCase):
         self.path("metadata.odd").write_bytes(b"x" * 100)
         self.path("payload.odd").write_bytes(b"x" * 100)
         self.refused("--signature-size 100", *sign("odd", unsigned, self.path("x")))
+
+    def test_frames_of_each_size(self):
+        """Larger frames make a smaller payload of what can be compressed, and the same slot."""
+        source = random.Random(6)
+        words = [source.randbytes(source.randrange(4, 12)) for _ in range(3000)]
+        text = b" ".join(source.choices(words, k=300000))
+        self.path("text").write_bytes(text)
+        n_before, slots = None, set()
+        for name in ("4K", "8K", "16384", "32K", "65536", "128K", "256K"):
+            with self.subTest(name):
+                payload, slot = self.path(f"frames-{name}"), self.path("frames.slot")
+                self.create(payload, "--frame-size", name, f"usr={self.path('text')}")
+                n_bytes = int(name.rstrip("K")) * (1024 if name.endswith("K") else 1)
+                self.assertEqual(show(payload)["frame_size_bytes"], n_bytes)
+                self.assertIn(f"of {n_bytes} bytes", update_payload("show", payload).stdout)
+                update_payload("verify", *self.verify_args(), "--full", payload)
+                update_payload("extract", *self.verify_args(), "-o", slot, payload)
+                slots.add(hashlib.sha256(slot.read_bytes()).digest())
+                self.assertEqual(slot.read_bytes()[:len(text)], text)
+                n_data = show(payload)["partitions"][0]["data_bytes"]
+                self.assertLess(n_data, n_before or len(text))
+                n_before = n_data
+        self.assertEqual(len(slots), 1)
+        self.assertEqual(show(self.payload)["frame_size_bytes"], 16384)
+
+    def test_frames_of_no_size_that_is_made(self):
+        for name in ("0", "1", "4095", "4097", "12K", "2K", "512K", "1M", "4G", "-16K", "16k", "K",
+                     "", "16KiB", "18014398509481984K", "99999999999999999999"):
+            done = self.create(self.path("x"), "--frame-size", name, f"usr={self.image}",
+                               check=False)
+            self.assertEqual(done.returncode, 2, name)
+            self.assertIn("--frame-size", done.stderr)
+            self.assertFalse(self.path("x").exists())
+
+    def test_frames_belong_to_format_2(self):
+        self.refused("leave out their options", "create", "--format", "1", "--frame-size", "16K",
+                     "--key", self.rsa[0], "-o", self.path("x"), f"USR={self.image}", code=2)
 
     def test_the_slot_is_what_veritysetup_accepts(self):
         for name, n_bytes in (("whole", 9 * MIB), ("odd", 5 * MIB + 777), ("small", 1)):

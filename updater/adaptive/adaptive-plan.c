@@ -34,9 +34,9 @@ static bool is_blocks(const Operation *operation)
            operation->n_data_bytes == operation->n_dst_bytes;
 }
 
-static size_t frame_blocks(const Operation *operation)
+static size_t frame_blocks(const AdaptivePlan *plan, const Operation *operation)
 {
-    return has_frames(operation) ? MANIFEST_FRAME_BYTES / MANIFEST_BLOCK_BYTES : 1;
+    return has_frames(operation) ? plan->manifest->frame_target_bytes / MANIFEST_BLOCK_BYTES : 1;
 }
 
 static uint64_t frame_data_bytes(const Operation *operation, size_t frame)
@@ -63,7 +63,7 @@ static bool is_lacking(const BlockMatch *match, const uint64_t *blocks, size_t n
 static bool frame_is_lacking(
         const AdaptivePlan *plan, const Operation *operation, const BlockList *list, size_t frame)
 {
-    size_t n_per_frame = frame_blocks(operation);
+    size_t n_per_frame = frame_blocks(plan, operation);
     size_t first = frame * n_per_frame;
     return is_lacking(plan->match, list->blocks + first, MIN(n_per_frame, list->n_blocks - first));
 }
@@ -190,7 +190,7 @@ bool adaptive_plan_has_frame(
 
 size_t adaptive_plan_frame_blocks(const AdaptivePlan *plan, size_t operation)
 {
-    return frame_blocks(operation_at(plan, operation));
+    return frame_blocks(plan, operation_at(plan, operation));
 }
 
 size_t adaptive_plan_frame_data_bytes(const AdaptivePlan *plan, size_t operation, size_t frame)

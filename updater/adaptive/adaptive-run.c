@@ -16,8 +16,8 @@
 #define BLOCK ((size_t)MANIFEST_BLOCK_BYTES)
 #define GROUP_BLOCKS ((size_t)64)
 
-static_assert(GROUP_BLOCKS % (MANIFEST_FRAME_BYTES / MANIFEST_BLOCK_BYTES) == 0,
-        "a frame lies in one group");
+static_assert(GROUP_BLOCKS * BLOCK % MANIFEST_FRAME_MAX_BYTES == 0,
+        "a frame lies in one group: its size divides that of the largest");
 
 typedef struct {
     const AdaptivePlace *place;

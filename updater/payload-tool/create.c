@@ -6,6 +6,7 @@
 
 #include "updater/payload-tool/payload-tool.h"
 #include "updater/payload-writer/payload-writer.h"
+#include "updater/payload/manifest-check.h"
 #include "updater/payload/signature-set.h"
 
 typedef struct {
@@ -29,6 +30,7 @@ enum {
     OPTION_SIGNATURE_SIZE,
     OPTION_THREADS,
     OPTION_LEVEL,
+    OPTION_FRAME_SIZE,
     OPTION_SALT,
     OPTION_NO_SALT,
     OPTION_NO_VERITY,
@@ -45,6 +47,7 @@ static const struct option option_table[] = {
         {"signature-size", required_argument, NULL, OPTION_SIGNATURE_SIZE},
         {"threads", required_argument, NULL, OPTION_THREADS},
         {"level", required_argument, NULL, OPTION_LEVEL},
+        {"frame-size", required_argument, NULL, OPTION_FRAME_SIZE},
         {"salt", required_argument, NULL, OPTION_SALT},
         {"no-salt", no_argument, NULL, OPTION_NO_SALT},
         {"no-verity", no_argument, NULL, OPTION_NO_VERITY},
@@ -72,6 +75,17 @@ static int take_signature(CreateOptions *options, int option)
     int r = take_number("--signature-size", SIGNATURE_MAX_BYTES, &n_bytes);
     if (r == 0)
         options->open_signature_bytes[options->n_open_signatures++] = (size_t)n_bytes;
+    return r;
+}
+
+static int take_frame_size(size_t *ret_bytes)
+{
+    uint64_t n_bytes = 0;
+    int r = payload_tool_take_size("--frame-size", optarg, &n_bytes);
+    if (r == 0 && !manifest_is_frame_size(n_bytes))
+        return payload_tool_usage_error("--frame-size '%s' is no power of 2 from %dK to %dK",
+                optarg, MANIFEST_BLOCK_BYTES / 1024, MANIFEST_FRAME_MAX_BYTES / 1024);
+    *ret_bytes = (size_t)n_bytes;
     return r;
 }
 
@@ -110,6 +124,8 @@ static int take_option(void *userdata, int option)
         r = take_number("--level", 22, &number);
         options->writer.level = (int)number;
         return r;
+    case OPTION_FRAME_SIZE:
+        return take_frame_size(&options->writer.frame_target_bytes);
     case OPTION_SALT:
         return payload_tool_take_salt(optarg, &options->salt);
     case OPTION_NO_SALT:
@@ -130,7 +146,7 @@ static int check_v1(const CreateOptions *options)
 {
     const PayloadWriterOptions *writer = &options->writer;
     if (writer->product || writer->version || writer->min_version || writer->level != 0 ||
-            options->salt.is_given || writer->without_verity)
+            writer->frame_target_bytes != 0 || options->salt.is_given || writer->without_verity)
         return payload_tool_usage_error(
                 "format 1 holds no product, no versions and no tree, and is "
                 "compressed by bzip2: leave out their options");

@@ -47,26 +47,6 @@ static const struct option option_table[] = {
         {0},
 };
 
-/* Bytes, or with a letter for a power of 1024. */
-static int take_size(const char *text, uint64_t *ret_size_bytes)
-{
-    static const char letters[] = "KMGT";
-    char digits[20];
-    size_t n = strspn(text, "0123456789");
-    const char *letter = text[n] ? strchr(letters, text[n]) : NULL;
-    long number;
-    if (n < sizeof(digits) && (!text[n] || (letter && !text[n + 1]))) {
-        unsigned shift = letter ? 10 * (unsigned)(letter - letters + 1) : 0;
-        memcpy(digits, text, n);
-        digits[n] = '\0';
-        if (payload_tool_parse_number(digits, 1, INT64_MAX >> shift, &number)) {
-            *ret_size_bytes = (uint64_t)number << shift;
-            return 0;
-        }
-    }
-    return payload_tool_usage_error("--size '%s' is no size: bytes, or with K, M, G or T", text);
-}
-
 static int take_initrd(UkiOptions *uki)
 {
     if (uki->n_initrds == UKI_INITRDS_MAX)
@@ -102,7 +82,7 @@ static int take_option(void *userdata, int option)
         image->version = optarg;
         return 0;
     case OPTION_SIZE:
-        return take_size(optarg, &image->size_bytes);
+        return payload_tool_take_size("--size", optarg, &image->size_bytes);
     case OPTION_SALT:
         return payload_tool_take_salt(optarg, &options->salt);
     case OPTION_NO_SALT:

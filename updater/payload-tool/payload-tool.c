@@ -165,3 +165,22 @@ bool payload_tool_parse_number(const char *text, long min, long max, long *ret_n
     *ret_number = number;
     return true;
 }
+
+int payload_tool_take_size(const char *name, const char *text, uint64_t *ret_bytes)
+{
+    static const char letters[] = "KMGT";
+    char digits[20];
+    size_t n = strspn(text, "0123456789");
+    const char *letter = text[n] ? strchr(letters, text[n]) : NULL;
+    long number;
+    if (n < sizeof(digits) && (!text[n] || (letter && !text[n + 1]))) {
+        unsigned shift = letter ? 10 * (unsigned)(letter - letters + 1) : 0;
+        memcpy(digits, text, n);
+        digits[n] = '\0';
+        if (payload_tool_parse_number(digits, 1, INT64_MAX >> shift, &number)) {
+            *ret_bytes = (uint64_t)number << shift;
+            return 0;
+        }
+    }
+    return payload_tool_usage_error("%s '%s' is no size: bytes, or with K, M, G or T", name, text);
+}

@@ -85,5 +85,9 @@ typedef struct {
 /* Reads --salt's value. Returns 0, or the exit code when it will not do and that was said. */
 int payload_tool_take_salt(const char *text, PayloadToolSalt *ret_salt);
 
+/* A size of a command line: bytes, or with K, M, G or T for powers of 1024. Returns 0, or the exit
+ * code when it is none and that was said of the option `name`. */
+int payload_tool_take_size(const char *name, const char *text, uint64_t *ret_bytes);
+
 /* A number of a command line; bounds included. */
 bool payload_tool_parse_number(const char *text, long min, long max, long *ret_number);

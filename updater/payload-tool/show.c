@@ -109,11 +109,12 @@ static json_t *payload_value(const PayloadFile *file)
     json_t *partitions = json_array();
     for (size_t i = 0; i < manifest->n_partitions; i++)
         json_array_append_new(partitions, partition_value(&manifest->partitions[i]));
-    return json_pack("{s:i, s:i, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "format",
-            (int)manifest->format, "minor_version", (int)manifest->minor_version, "product",
-            manifest->product, "version", manifest->version, "min_version", manifest->min_version,
-            "source_version", manifest->source_version, "size_bytes",
-            number(payload_file_size_bytes(file)), "manifest_bytes",
+    return json_pack("{s:i, s:i, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+            "format", (int)manifest->format, "minor_version", (int)manifest->minor_version,
+            "product", manifest->product, "version", manifest->version, "min_version",
+            manifest->min_version, "source_version", manifest->source_version, "frame_size_bytes",
+            manifest->format == 1 ? json_null() : number(manifest->frame_target_bytes),
+            "size_bytes", number(payload_file_size_bytes(file)), "manifest_bytes",
             number(header->n_manifest_bytes), "metadata_signed_bytes",
             number(header->n_signed_bytes), "data_offset_bytes", number(header->n_metadata_bytes),
             "metadata_signature",
@@ -193,6 +194,9 @@ static void print_text(const json_t *payload)
         print_names(payload);
     printf("size:                 %" PRId64 " bytes\n", number_of(payload, "size_bytes"));
     printf("manifest:             %" PRId64 " bytes\n", number_of(payload, "manifest_bytes"));
+    if (!is_v1)
+        printf("frames:               of %" PRId64 " bytes of target\n",
+                number_of(payload, "frame_size_bytes"));
     if (!is_v1)
         print_signature("metadata signatures:  ", json_object_get(payload, "metadata_signature"));
     print_signature("payload signatures:   ", json_object_get(payload, "payload_signature"));

@@ -60,6 +60,8 @@ static const char options_help[] =
         "                        256 to 512 for RSA, 64 for Ed25519; several times\n"
         "  --threads N           otherwise one per processor; the payload is the same\n"
         "  --level N             of zstd, otherwise 5; 12 takes 7 times as long for 5 % less\n"
+        "  --frame-size SIZE     what a machine fetches at least of what it lacks, uncompressed: 4K to\n"
+        "                        256K, otherwise 16K; larger ones compress better\n"
         "  --salt HEX, --no-salt of the hash tree; otherwise derived from product and partition\n"
         "  --no-verity           the images come with their own tree, or have none\n"
         "  -o, --output OUT      the payload; its folder needs room for it twice\n"

@@ -12,6 +12,7 @@
 #include "common/processors.h"
 #include "updater/payload-writer/delta-chunk.h"
 #include "updater/payload-writer/operation-encoder.h"
+#include "updater/payload/manifest-check.h"
 
 /* Each worker takes the next chunk, compresses it into a slot of a ring, and whoever completes the
  * ring's head writes what has become consecutive. So the order of the blobs is that of the image,
@@ -52,6 +53,7 @@ typedef struct {
 typedef struct {
     const ImagePackerOptions *options;
     int level;
+    size_t frame_target_bytes;
     int image_fd;
     int blob_fd;
     PackedImage *image;
@@ -305,7 +307,7 @@ static void work(Packer *packer, Desk *desk)
 static int desk_init(Desk *desk, const Packer *packer)
 {
     const BlockMap *map = packer->options->map;
-    int r = operation_encoder_new(packer->level, &desk->encoder);
+    int r = operation_encoder_new(packer->level, packer->frame_target_bytes, &desk->encoder);
     if (r == 0 && map)
         r = delta_chunk_new(map, &desk->delta);
     if (r < 0)
@@ -430,6 +432,10 @@ int image_packer_run(const ImagePackerOptions *options, int image_fd, const Exte
     int level = options->level == 0 ? IMAGE_PACKER_LEVEL : options->level;
     if (level < 1 || level > ZSTD_maxCLevel())
         return error_say(error, -EINVAL, "level %d is not one of 1 to %d", level, ZSTD_maxCLevel());
+    size_t frame_target_bytes =
+            options->frame_target_bytes ? options->frame_target_bytes : IMAGE_PACKER_FRAME_BYTES;
+    if (!manifest_is_frame_size(frame_target_bytes))
+        return error_say(error, -EINVAL, "frames of %zu bytes are not made", frame_target_bytes);
     _cleanup_(packed_image_freep) PackedImage *image = NULL;
     int r = new_image(parts, n_parts, &image);
     if (r < 0)
@@ -437,6 +443,7 @@ int image_packer_run(const ImagePackerOptions *options, int image_fd, const Exte
     Packer packer = {
             .options = options,
             .level = level,
+            .frame_target_bytes = frame_target_bytes,
             .image_fd = image_fd,
             .blob_fd = blob_fd,
             .image = image,

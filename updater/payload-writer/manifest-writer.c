@@ -148,6 +148,8 @@ static int fill_manifest(
     wire->version = (char *)manifest->version;
     wire->min_version = manifest->min_version[0] ? (char *)manifest->min_version : NULL;
     wire->source_version = manifest->source_version[0] ? (char *)manifest->source_version : NULL;
+    wire->has_frame_size = manifest->frame_target_bytes != MANIFEST_FRAME_BYTES;
+    wire->frame_size = (uint32_t)manifest->frame_target_bytes; /* checked */
     int r = take_list(arena, Wire__PartitionUpdate, manifest->n_partitions, &wire->partitions);
     if (r < 0)
         return r;

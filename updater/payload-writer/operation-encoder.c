@@ -14,19 +14,21 @@
 #define XZ_DICTIONARY_BYTES (1 << 20)
 
 static_assert(OPERATION_ENCODER_ROOM_BYTES >=
-                      OPERATION_ENCODER_MAX_BYTES + ZSTD_COMPRESSBOUND(MANIFEST_FRAME_BYTES),
+                      OPERATION_ENCODER_MAX_BYTES + ZSTD_COMPRESSBOUND(MANIFEST_FRAME_MAX_BYTES),
         "compression is given up beyond the target, after a frame more");
 
 struct OperationEncoder {
     ZSTD_CCtx *zstd;
+    size_t frame_target_bytes;
     uint8_t *other; /* OPERATION_ENCODER_MAX_BYTES: a second try */
 };
 
-int operation_encoder_new(int level, OperationEncoder **ret_encoder)
+int operation_encoder_new(int level, size_t frame_target_bytes, OperationEncoder **ret_encoder)
 {
     _cleanup_(operation_encoder_freep) OperationEncoder *encoder = calloc(1, sizeof(*encoder));
     if (!encoder)
         return -ENOMEM;
+    encoder->frame_target_bytes = frame_target_bytes;
     encoder->zstd = ZSTD_createCCtx();
     encoder->other = malloc(OPERATION_ENCODER_MAX_BYTES);
     if (!encoder->zstd || !encoder->other)
@@ -67,10 +69,10 @@ static int try_zstd(OperationEncoder *encoder, const uint8_t *data, size_t n_byt
 {
     size_t n_blob = 0;
     size_t n_frames = 0;
-    for (size_t at = 0; at < n_bytes; at += MANIFEST_FRAME_BYTES) {
+    for (size_t at = 0; at < n_bytes; at += encoder->frame_target_bytes) {
         size_t n = ZSTD_compress2(encoder->zstd, ret_blob + n_blob,
                 OPERATION_ENCODER_ROOM_BYTES - n_blob, data + at,
-                MIN((size_t)MANIFEST_FRAME_BYTES, n_bytes - at));
+                MIN(encoder->frame_target_bytes, n_bytes - at));
         if (ZSTD_isError(n))
             return -ENOMEM;
         ret_frame_bytes[n_frames++] = (uint32_t)n;

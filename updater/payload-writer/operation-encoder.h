@@ -11,20 +11,21 @@
 #include "updater/payload/manifest.h"
 
 #define OPERATION_ENCODER_MAX_BYTES ((size_t)1 << 20) /* of target */
-#define OPERATION_ENCODER_FRAMES_MAX (OPERATION_ENCODER_MAX_BYTES / MANIFEST_FRAME_BYTES)
+#define OPERATION_ENCODER_FRAMES_MAX (OPERATION_ENCODER_MAX_BYTES / MANIFEST_BLOCK_BYTES)
 
 /* What a blob needs room for, of which it uses no more than its target has. */
-#define OPERATION_ENCODER_ROOM_BYTES (OPERATION_ENCODER_MAX_BYTES + 32 * 1024)
+#define OPERATION_ENCODER_ROOM_BYTES (OPERATION_ENCODER_MAX_BYTES + 272 * 1024)
 
 typedef struct OperationEncoder OperationEncoder;
 
 typedef enum {
     ENCODE_BZIP2, /* as delta_generator does, byte for byte */
-    ENCODE_ZSTD,  /* in frames of 16 KiB, any of which can be fetched alone */
+    ENCODE_ZSTD,  /* in frames, any of which can be fetched alone */
 } EncodeWay;
 
-/* level is zstd's. Errors: -ENOMEM. */
-int operation_encoder_new(int level, OperationEncoder **ret_encoder);
+/* level is zstd's; frame_target_bytes: of its frames, for which manifest_is_frame_size() holds.
+ * Errors: -ENOMEM. */
+int operation_encoder_new(int level, size_t frame_target_bytes, OperationEncoder **ret_encoder);
 void operation_encoder_free(OperationEncoder *encoder);
 DEFINE_CLEANUP(OperationEncoder *, operation_encoder_free);
 

@@ -8,6 +8,7 @@
 #include "common/fd-io.h"
 #include "updater/payload/manifest-check.h"
 #include "updater/payload/manifest-v1.h"
+#include "updater/payload-writer/image-packer.h"
 #include "updater/payload-writer/manifest-writer.h"
 #include "updater/payload-writer/output-file.h"
 #include "updater/payload-writer/partition-builder.h"
@@ -48,6 +49,10 @@ static int check_options(const PayloadWriterOptions *options, ErrorText *error)
         return error_say(error, -EINVAL, "the minimum version %s", rule);
     if (options->source_version && !manifest_is_text(options->source_version))
         return error_say(error, -EINVAL, "the version that a delta begins with %s", rule);
+    if (options->frame_target_bytes != 0 && !manifest_is_frame_size(options->frame_target_bytes))
+        return error_say(error, -EINVAL,
+                "frames of %zu bytes are not made: a power of 2 from %d to %d",
+                options->frame_target_bytes, MANIFEST_BLOCK_BYTES, MANIFEST_FRAME_MAX_BYTES);
     if (options->n_salt_bytes > VERITY_SALT_MAX_BYTES)
         return error_say(error, -EINVAL, "a salt has at most %d bytes", VERITY_SALT_MAX_BYTES);
     return 0;
@@ -272,12 +277,15 @@ int payload_writer_finish(PayloadWriter *writer, ErrorText *error)
         partitions[i] = *partition_builder_partition(writer->builders[i]);
         is_delta = is_delta || partitions[i].has_source;
     }
+    size_t frame_target_bytes = writer->options->frame_target_bytes;
     Manifest manifest = {
             .minor_version = is_delta ? MANIFEST_MINOR_VERITY : MANIFEST_MINOR_FULL,
             .product = writer->options->product,
             .version = writer->options->version,
             .min_version = writer->options->min_version ? writer->options->min_version : "",
             .source_version = is_delta ? source_version : "",
+            .frame_target_bytes =
+                    frame_target_bytes ? frame_target_bytes : IMAGE_PACKER_FRAME_BYTES,
             .partitions = partitions,
             .n_partitions = writer->n_builders,
             .signatures_offset_bytes = writer->n_spool_bytes,

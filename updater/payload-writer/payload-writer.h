@@ -24,10 +24,11 @@ typedef struct {
     const char *min_version; /* "" or NULL: any running version may install it */
     /* Of a delta: what the old images hold; NULL: as their trailers say. */
     const char *source_version;
-    unsigned n_threads;  /* 0: one per processor */
-    int level;           /* of zstd; 0: IMAGE_PACKER_LEVEL */
-    bool without_verity; /* images come as they are and no tree is made */
-    bool has_salt;       /* of the tree; else derived from product and partition */
+    unsigned n_threads;        /* 0: one per processor */
+    int level;                 /* of zstd; 0: IMAGE_PACKER_LEVEL */
+    size_t frame_target_bytes; /* of zstd's frames; 0: IMAGE_PACKER_FRAME_BYTES */
+    bool without_verity;       /* images come as they are and no tree is made */
+    bool has_salt;             /* of the tree; else derived from product and partition */
     uint8_t salt[VERITY_SALT_MAX_BYTES];
     size_t n_salt_bytes;
     /* n_done of n_total bytes of partition `name` were read (each is read twice or thrice); called

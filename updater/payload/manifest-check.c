@@ -25,6 +25,12 @@ bool manifest_is_text(const char *text)
     return is_printable(text, MANIFEST_TEXT_MAX_CHARS);
 }
 
+bool manifest_is_frame_size(uint64_t n_bytes)
+{
+    return n_bytes >= MANIFEST_BLOCK_BYTES && n_bytes <= MANIFEST_FRAME_MAX_BYTES &&
+           (n_bytes & (n_bytes - 1)) == 0;
+}
+
 bool manifest_is_partition_name(const char *name)
 {
     if (!is_printable(name, MANIFEST_NAME_MAX_CHARS) || name[0] == '.')
@@ -68,10 +74,11 @@ static UpdateError check_names(const Manifest *manifest, ErrorText *error)
     return UPDATE_OK;
 }
 
-/* Where an operation stands, for messages. */
+/* Where an operation stands, for messages, and what it is held against. */
 typedef struct {
     const PartitionUpdate *partition;
     size_t i_operation;
+    size_t frame_target_bytes;
 } Where;
 
 #define refuse_operation(where, code, error, format, ...)                                    \
@@ -163,7 +170,7 @@ static UpdateError check_type(const Operation *operation, Where where, ErrorText
             "is of the type %d, which is not known here", (int)operation->type);
 }
 
-static bool frames_add_up(const Operation *operation)
+static bool frames_add_up(const Operation *operation, size_t frame_target_bytes)
 {
     uint64_t n_bytes = 0; /* fewer than 2^32 frames below 2^32: no overflow */
     for (size_t i = 0; i < operation->n_frames; i++) {
@@ -172,14 +179,15 @@ static bool frames_add_up(const Operation *operation)
         n_bytes += operation->frame_bytes[i];
     }
     return n_bytes == operation->n_data_bytes &&
-           operation->n_frames == u64_div_round_up(operation->n_dst_bytes, MANIFEST_FRAME_BYTES);
+           operation->n_frames == u64_div_round_up(operation->n_dst_bytes, frame_target_bytes);
 }
 
 static UpdateError check_frames(const Operation *operation, Where where, ErrorText *error)
 {
     if (operation->n_frames == 0)
         return UPDATE_OK;
-    if (operation->type != OPERATION_REPLACE_ZSTD || !frames_add_up(operation))
+    if (operation->type != OPERATION_REPLACE_ZSTD ||
+            !frames_add_up(operation, where.frame_target_bytes))
         return refuse_operation(
                 where, UPDATE_ERROR_MANIFEST, error, "has frames that do not add up to its data");
     return UPDATE_OK;
@@ -288,8 +296,8 @@ static UpdateError check_verity(
     return UPDATE_OK;
 }
 
-static UpdateError check_partition(
-        const PartitionUpdate *partition, uint64_t *n_blob_bytes, ErrorText *error)
+static UpdateError check_partition(const PartitionUpdate *partition, size_t frame_target_bytes,
+        uint64_t *n_blob_bytes, ErrorText *error)
 {
     uint64_t n_blocks = partition->size_bytes / MANIFEST_BLOCK_BYTES;
     if (n_blocks == 0 || partition->size_bytes % MANIFEST_BLOCK_BYTES != 0 ||
@@ -305,8 +313,8 @@ static UpdateError check_partition(
                 " bytes, is not a multiple of %d",
                 partition->name, partition->source_bytes, MANIFEST_BLOCK_BYTES);
     for (size_t i = 0; i < partition->n_operations; i++) {
-        UpdateError failure = check_operation(
-                &partition->operations[i], (Where){partition, i}, n_blob_bytes, error);
+        UpdateError failure = check_operation(&partition->operations[i],
+                (Where){partition, i, frame_target_bytes}, n_blob_bytes, error);
         if (failure != UPDATE_OK)
             return failure;
     }
@@ -316,6 +324,15 @@ static UpdateError check_partition(
             return failure;
     }
     return check_extents(partition, n_blocks, error);
+}
+
+static UpdateError check_frame_size(const Manifest *manifest, ErrorText *error)
+{
+    if (manifest_is_frame_size(manifest->frame_target_bytes))
+        return UPDATE_OK;
+    return error_say(error, UPDATE_ERROR_MANIFEST,
+            "the manifest has frames of %zu bytes; powers of 2 from %d to %d are allowed",
+            manifest->frame_target_bytes, MANIFEST_BLOCK_BYTES, MANIFEST_FRAME_MAX_BYTES);
 }
 
 /* A full payload begins with nothing, and a delta with something. */
@@ -343,9 +360,12 @@ UpdateError manifest_check(const Manifest *manifest, ErrorText *error)
     UpdateError failure = check_names(manifest, error);
     uint64_t n_blob_bytes = 0;
     if (failure == UPDATE_OK)
+        failure = check_frame_size(manifest, error);
+    if (failure == UPDATE_OK)
         failure = check_kind(manifest, error);
     for (size_t i = 0; failure == UPDATE_OK && i < manifest->n_partitions; i++)
-        failure = check_partition(&manifest->partitions[i], &n_blob_bytes, error);
+        failure = check_partition(
+                &manifest->partitions[i], manifest->frame_target_bytes, &n_blob_bytes, error);
     if (failure != UPDATE_OK)
         return failure;
     if (n_blob_bytes != manifest->signatures_offset_bytes)

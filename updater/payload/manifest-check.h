@@ -20,6 +20,10 @@ bool manifest_is_text(const char *text);
  * not beginning with a dot. */
 bool manifest_is_partition_name(const char *name);
 
+/* Whether zstd frames may hold so much of target: a power of 2 from MANIFEST_BLOCK_BYTES to
+ * MANIFEST_FRAME_MAX_BYTES. */
+bool manifest_is_frame_size(uint64_t n_bytes);
+
 /* Checks a manifest whose fields are set (borrowed); takes O(n log n) time and O(n) memory in its
  * extents. Returns as manifest_parse(). */
 UpdateError manifest_check(const Manifest *manifest, ErrorText *error);

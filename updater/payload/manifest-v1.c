@@ -292,6 +292,7 @@ static UpdateError take_room(Reader *reader, const Wire1__DeltaArchiveManifest *
             .version = "",
             .min_version = "",
             .source_version = "",
+            .frame_target_bytes = MANIFEST_FRAME_BYTES, /* of which there are none */
             .partitions = reader->partitions,
             .operations = reader->operations,
             .signatures_offset_bytes = wire->signatures_offset,

@@ -258,6 +258,7 @@ static UpdateError read_v2(MessageArena *arena, const uint8_t *data, size_t n_by
             .version = wire->version,
             .min_version = wire->min_version ? wire->min_version : "",
             .source_version = wire->source_version ? wire->source_version : "",
+            .frame_target_bytes = wire->frame_size,
             .signatures_offset_bytes = wire->signatures_offset,
             .n_signatures_bytes = wire->signatures_size,
     };

@@ -17,7 +17,8 @@
 #include "verity/hash-tree.h"
 
 #define MANIFEST_BLOCK_BYTES 4096
-#define MANIFEST_FRAME_BYTES (16 * 1024)       /* of target per zstd frame */
+#define MANIFEST_FRAME_BYTES (16 * 1024)       /* of target per zstd frame, where none is said */
+#define MANIFEST_FRAME_MAX_BYTES (256 * 1024)  /* the least is a block */
 #define MANIFEST_OPERATION_MAX_BYTES (8 << 20) /* of target, of blob and of source, per operation */
 #define MANIFEST_V1_BLOB_MAX_BYTES (32 << 20)  /* format 1: of blob; of target there is no bound */
 #define MANIFEST_FILE_MAX_BYTES (1 << 30)      /* of what a procedure of format 1 installs */
@@ -103,6 +104,8 @@ typedef struct Manifest {
     const char *version;        /* the same */
     const char *min_version;    /* oldest running version that may install this; "" for any */
     const char *source_version; /* of a delta: what holds its sources; "" when it does not say */
+    size_t frame_target_bytes;  /* of each zstd frame but an operation's last: a power of 2 from
+                                   MANIFEST_BLOCK_BYTES to MANIFEST_FRAME_MAX_BYTES */
     const PartitionUpdate *partitions;
     size_t n_partitions;
     const Operation *operations; /* of all; data_offset_bytes ascends without gaps */
@@ -117,9 +120,9 @@ typedef struct Manifest {
  * Format 2 is checked for: block size, known operation types, blobs consecutive up
  * to signatures_offset, every blob with a hash, extents inside size_bytes, none empty, the tree's
  * extent behind the data, inside size_bytes and of the right size, every other block of the
- * partition written by exactly one operation, index length, frames that add up, names unique and
- * printable; of a delta also that operations read inside source_bytes and say the hash of what they
- * read, and that a full payload reads nothing.
+ * partition written by exactly one operation, index length, frames of a size that is known, which
+ * add up, names unique and printable; of a delta also that operations read inside source_bytes and
+ * say the hash of what they read, and that a full payload reads nothing.
  *
  * Format 1 is checked for: block size, known operation types, blobs consecutive up to
  * signatures_offset, every blob with a hash, extents and lengths that no arithmetic can overflow,

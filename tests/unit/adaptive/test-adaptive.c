@@ -27,6 +27,7 @@ static BlockMatch *match;
 static AdaptivePlan *plan;
 static uint64_t n_written_bytes;
 static int write_answer;
+static size_t frame_bytes; /* 0: of the default */
 
 static void fill(uint64_t content, uint8_t *ret_block)
 {
@@ -81,7 +82,8 @@ static void set_up(void)
         Sha256 digest = digest_at(image_fd, i);
         block_index_fill(&digest, 1, block_index + i * BLOCK_INDEX_ENTRY_BYTES);
     }
-    const ImagePackerOptions options = {.n_image_bytes = N_BLOCKS * BLOCK, .n_threads = 1};
+    const ImagePackerOptions options = {
+            .n_image_bytes = N_BLOCKS * BLOCK, .n_threads = 1, .frame_target_bytes = frame_bytes};
     const Extent all = {.start_block = 0, .n_blocks = N_BLOCKS};
     uint64_t n_blob_bytes = 0;
     ErrorText error;
@@ -89,6 +91,7 @@ static void set_up(void)
             image_packer_run(&options, image_fd, &all, 1, blob_fd, &n_blob_bytes, &packed, &error),
             0);
     manifest = (Manifest){.format = 2, .partitions = &partition, .n_partitions = 1};
+    manifest.frame_target_bytes = frame_bytes ? frame_bytes : IMAGE_PACKER_FRAME_BYTES;
     manifest.operations = packed_image_operations(packed, &manifest.n_operations);
     ck_assert_uint_eq(manifest.n_operations, 3);
     ck_assert_int_eq(manifest.operations[0].type, OPERATION_REPLACE_ZSTD);
@@ -254,6 +257,39 @@ START_TEST(test_some_is_here)
 }
 END_TEST
 
+/* The same, in frames of each size: what they lack is fetched in whole frames, and no more. */
+START_TEST(test_frames_of_each_size)
+{
+    tear_down();
+    frame_bytes = BLOCK << _i;
+    set_up();
+    add_all_but_missing();
+    make_plan();
+    for (size_t i = 0; i < manifest.n_operations; i += 2) {
+        const Operation *operation = &manifest.operations[i];
+        size_t n_per_frame = frame_bytes / BLOCK, n_bytes = 0;
+        ck_assert_int_eq(operation->type, OPERATION_REPLACE_ZSTD);
+        ck_assert_uint_eq(adaptive_plan_frame_blocks(plan, i), n_per_frame);
+        for (size_t frame = 0; frame < operation->n_frames; frame++) {
+            bool is_fetched = false;
+            for (size_t k = frame * n_per_frame; k < (frame + 1) * n_per_frame; k++)
+                is_fetched = is_fetched ||
+                             (k < operation->dst_extents[0].n_blocks &&
+                                     is_missing(operation->dst_extents[0].start_block + k));
+            n_bytes += is_fetched ? operation->frame_bytes[frame] : 0;
+        }
+        ck_assert_uint_eq(adaptive_plan_n_bytes(plan, i), n_bytes);
+    }
+    ck_assert_uint_eq(run_all(), 0);
+    for (size_t i = 0; i < manifest.n_operations; i++)
+        if (!adaptive_plan_is_pieces(plan, i)) /* all its frames are */
+            for (size_t k = 0; k < RAW_FIRST && i * RAW_FIRST + k < N_BLOCKS; k++)
+                put(target_fd, i * RAW_FIRST + k, contents[i * RAW_FIRST + k]);
+    assert_same();
+    frame_bytes = 0;
+}
+END_TEST
+
 START_TEST(test_what_the_target_holds_is_not_written)
 {
     add_all_but_missing();
@@ -355,6 +391,7 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, test_all_is_here);
     tcase_add_test(tcase, test_nothing_is_here);
     tcase_add_test(tcase, test_some_is_here);
+    tcase_add_loop_test(tcase, test_frames_of_each_size, 0, 7);
     tcase_add_test(tcase, test_what_the_target_holds_is_not_written);
     tcase_add_test(tcase, test_a_source_that_lies);
     tcase_add_test(tcase, test_a_source_that_ends_early);

@@ -85,6 +85,7 @@ START_TEST(a_good_manifest_is_read)
     ck_assert_uint_eq(operation->n_dst_extents, 2);
     ck_assert_uint_eq(operation->dst_extents[1].start_block, 300);
     ck_assert_uint_eq(operation->n_dst_bytes, 256 * 4096);
+    ck_assert_uint_eq(manifest->frame_target_bytes, 16384); /* which it does not say */
     ck_assert_uint_eq(operation->n_frames, 64);
     ck_assert_uint_eq(operation->frame_bytes[63], 100);
     ck_assert_uint_eq(partition->operations[1].n_data_bytes, 0);
@@ -374,6 +375,50 @@ START_TEST(frames_add_up)
 }
 END_TEST
 
+/* The good one's first operation has 256 blocks. */
+START_TEST(frames_are_of_the_size_that_is_said)
+{
+    static uint32_t sizes[256];
+    GoodManifest good;
+    good_manifest_init(&good);
+    ErrorText error = {0};
+    for (uint32_t n_frames = 256; n_frames >= 4; n_frames /= 2) {
+        for (size_t i = 0; i < n_frames; i++)
+            sizes[i] = 6400 / n_frames;
+        good.manifest.has_frame_size = 1;
+        good.manifest.frame_size = 256 * 4096 / n_frames;
+        good.operations[0].frame_bytes = sizes;
+        good.operations[0].n_frame_bytes = n_frames;
+        assert_taken(&good);
+        uint8_t *data, *again;
+        size_t n_bytes = good_manifest_pack(&good, &data), n_again;
+        Manifest *manifest = NULL;
+        ck_assert_int_eq(manifest_parse(2, data, n_bytes, &manifest, &error), UPDATE_OK);
+        ck_assert_uint_eq(manifest->frame_target_bytes, good.manifest.frame_size);
+        ck_assert_int_eq(manifest_write(manifest, &again, &n_again, &error), 0);
+        manifest_free(manifest);
+        ck_assert_int_eq(manifest_parse(2, again, n_again, &manifest, &error), UPDATE_OK);
+        ck_assert_uint_eq(manifest->frame_target_bytes, good.manifest.frame_size);
+        manifest_free(manifest);
+        free(data);
+        free(again);
+        good.manifest.frame_size *= 2;
+        assert_refused(&good, UPDATE_ERROR_MANIFEST, n_frames == 4 ? "powers of 2" : "frames");
+    }
+}
+END_TEST
+
+START_TEST(frames_of_no_size_that_is_made)
+{
+    static const uint32_t sizes[] = {
+            0, 1, 2048, 4095, 4097, 12288, 16383, 40960, 512 * 1024, 1 << 20, 1u << 31, UINT32_MAX};
+    for (size_t i = 0; i < ELEMENTS(sizes); i++)
+        REFUSED(UPDATE_ERROR_MANIFEST, "powers of 2 from 4096 to 262144",
+                g.manifest.has_frame_size = 1, g.manifest.frame_size = sizes[i],
+                g.operations[0].n_frame_bytes = 0);
+}
+END_TEST
+
 START_TEST(the_tree_fits_its_data)
 {
     REFUSED(UPDATE_ERROR_MANIFEST, "sha256", g.partition.hash_tree_algorithm = NULL);
@@ -494,6 +539,8 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, extents_cover_the_partition_once);
     tcase_add_test(tcase, the_tree_may_lie_amid_the_partition);
     tcase_add_test(tcase, frames_add_up);
+    tcase_add_test(tcase, frames_are_of_the_size_that_is_said);
+    tcase_add_test(tcase, frames_of_no_size_that_is_made);
     tcase_add_test(tcase, the_tree_fits_its_data);
     tcase_add_test(tcase, garbage_is_refused);
     tcase_add_test(tcase, the_corpus_means_what_it_says);

@@ -219,6 +219,41 @@ START_TEST(an_image_comes_out_as_it_went_in)
 }
 END_TEST
 
+/* Each power of 2 from a block to 256 KiB. */
+START_TEST(frames_of_each_size_come_out_as_they_went_in)
+{
+    make_image("image", (3 << 20) + 777);
+    assert_written("payload", "image", (PayloadWriterOptions){.frame_target_bytes = 4096u << _i});
+    ErrorText error;
+    ck_assert_msg(verify("payload", &error) == UPDATE_OK, "%s", error.line);
+    extract("payload", "slot");
+    _cleanup_free_ char *image = NULL, *slot = NULL;
+    size_t n_image, n_slot;
+    read_file("image", &image, &n_image);
+    read_file("slot", &slot, &n_slot);
+    ck_assert_mem_eq(slot, image, n_image);
+
+    _cleanup_(payload_file_freep) PayloadFile *file = NULL;
+    ck_assert_int_eq(payload_file_open(path_of("payload"), NULL, &file, &error), UPDATE_OK);
+    const Manifest *manifest = payload_file_manifest(file);
+    ck_assert_uint_eq(manifest->frame_target_bytes, 4096u << _i);
+    ck_assert_uint_eq(manifest->operations[0].n_frames, 256u >> _i);
+}
+END_TEST
+
+START_TEST(frames_of_other_sizes_are_not_made)
+{
+    static const size_t sizes[] = {1, 4095, 8191, 12288, 512 << 10, 1 << 20, SIZE_MAX};
+    make_image("image", 5000);
+    for (size_t i = 0; i < ELEMENTS(sizes); i++) {
+        ErrorText error = {0};
+        PayloadWriterOptions options = {.frame_target_bytes = sizes[i]};
+        ck_assert_int_eq(write_payload("payload", "image", &options, &error), -EINVAL);
+        ck_assert_ptr_nonnull(strstr(error.line, "frames"));
+    }
+}
+END_TEST
+
 START_TEST(threads_do_not_show)
 {
     _cleanup_free_ char *one = NULL, *many = NULL;
@@ -656,6 +691,8 @@ Suite *unit_suite(void)
     TCase *tcase = unit_case(suite, "payload-writer");
     tcase_add_checked_fixture(tcase, setup, NULL);
     tcase_add_loop_test(tcase, an_image_comes_out_as_it_went_in, 0, ELEMENTS(image_sizes));
+    tcase_add_loop_test(tcase, frames_of_each_size_come_out_as_they_went_in, 0, 7);
+    tcase_add_test(tcase, frames_of_other_sizes_are_not_made);
     tcase_add_test(tcase, threads_do_not_show);
     tcase_add_test(tcase, each_kind_of_content_has_its_operation);
     tcase_add_test(tcase, the_salt_stays_from_version_to_version);
