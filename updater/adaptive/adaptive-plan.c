@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define WORTHWHILE_PERCENT 90 /* of the payload's blobs */
+
 /* An operation is 8 bytes here: which of its frames are fetched is asked each time. */
 typedef struct {
     uint64_t n_bytes; /* to be fetched */
@@ -180,6 +182,12 @@ uint64_t adaptive_plan_n_all_bytes(const AdaptivePlan *plan)
     for (size_t i = 0; i < plan->manifest->n_operations; i++)
         n_bytes += plan->wants[i].n_bytes;
     return n_bytes;
+}
+
+bool adaptive_plan_is_worthwhile(const AdaptivePlan *plan)
+{
+    return adaptive_plan_n_all_bytes(plan) / WORTHWHILE_PERCENT <
+           plan->manifest->n_blob_bytes / 100;
 }
 
 bool adaptive_plan_has_frame(

@@ -52,6 +52,10 @@ size_t adaptive_plan_frame_data_bytes(const AdaptivePlan *plan, size_t operation
 /* How much is fetched in all. */
 uint64_t adaptive_plan_n_all_bytes(const AdaptivePlan *plan);
 
+/* Whether that is so much less than the payload's blobs that it should be gone by; else all is
+ * fetched, from the first to the last and digested as a whole. */
+bool adaptive_plan_is_worthwhile(const AdaptivePlan *plan);
+
 /* As given. */
 const BlockMatch *adaptive_plan_match(const AdaptivePlan *plan);
 const PartitionUpdate *adaptive_plan_partition(const AdaptivePlan *plan);

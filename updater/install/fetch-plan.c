@@ -5,7 +5,6 @@
 #include "updater/install/fetch-private.h"
 
 #define AHEAD_MAX_BYTES (4 << 20) /* asked for before another request is added */
-#define PART_OVERHEAD_BYTES 128   /* what an answer has between two parts, roughly */
 
 unsigned fetch_n_running(const Fetch *fetch, size_t n_first)
 {
@@ -46,7 +45,7 @@ static void plan_request(const Fetch *fetch, RangeSlice *ret_slice)
     size_t n_most = 1;
     switch (url->form) {
     case FETCH_FORM_SEVERAL:
-        gap_bytes = PART_OVERHEAD_BYTES;
+        gap_bytes = RANGE_PLAN_PART_BYTES;
         n_most = RANGE_SLICE_RANGES_MAX;
         break;
     case FETCH_FORM_SINGLE:

@@ -25,10 +25,6 @@
 #include "updater/install/slot-end.h"
 #include "updater/install/slot-scan.h"
 
-/* Of the payload's bytes: where more than that is to be fetched, all is, from the first to the last
- * and digested as a whole. */
-#define WORTHWHILE_PERCENT 90
-
 void install_work_init(
         InstallWork *work, const InstallOptions *options, const atomic_bool *is_cancelled)
 {
@@ -422,10 +418,8 @@ static UpdateError find_seed(InstallWork *work, ErrorText *error)
         error_say(&work->warning, r, "all of the payload is fetched: %s", reason.line);
         return UPDATE_OK;
     }
-    uint64_t n_bytes = adaptive_plan_n_all_bytes(slot_seed_plan(seed));
-    if (n_bytes / WORTHWHILE_PERCENT >= metadata->manifest->n_blob_bytes / 100)
-        return UPDATE_OK;
-    use_seed(work, TAKE_PTR(seed));
+    if (adaptive_plan_is_worthwhile(slot_seed_plan(seed)))
+        use_seed(work, TAKE_PTR(seed));
     return UPDATE_OK;
 }
 

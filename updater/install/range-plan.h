@@ -10,6 +10,7 @@
 #define FETCH_END_OF_FILE UINT64_MAX
 
 #define RANGE_SLICE_RANGES_MAX 128
+#define RANGE_PLAN_PART_BYTES 128     /* what an answer has between two parts, roughly */
 #define RANGE_SLICE_HEADER_BYTES 4096 /* what servers let a header line have, and to spare */
 
 typedef struct {

@@ -93,6 +93,7 @@ static void set_up(void)
     manifest = (Manifest){.format = 2, .partitions = &partition, .n_partitions = 1};
     manifest.frame_target_bytes = frame_bytes ? frame_bytes : IMAGE_PACKER_FRAME_BYTES;
     manifest.operations = packed_image_operations(packed, &manifest.n_operations);
+    manifest.n_blob_bytes = n_blob_bytes;
     ck_assert_uint_eq(manifest.n_operations, 3);
     ck_assert_int_eq(manifest.operations[0].type, OPERATION_REPLACE_ZSTD);
     ck_assert_int_eq(manifest.operations[1].type, OPERATION_REPLACE);
@@ -206,6 +207,7 @@ START_TEST(test_all_is_here)
         add_source(&n_blocks, contents[i]);
     make_plan();
     ck_assert_uint_eq(adaptive_plan_n_all_bytes(plan), 0);
+    ck_assert(adaptive_plan_is_worthwhile(plan));
     ck_assert_uint_eq(run_all(), 0);
     assert_same();
 }
@@ -221,6 +223,7 @@ START_TEST(test_nothing_is_here)
         ck_assert_uint_eq(piece.n_bytes, manifest.operations[i].n_data_bytes - 10);
     }
     ck_assert(!adaptive_plan_is_pieces(plan, 0));
+    ck_assert(!adaptive_plan_is_worthwhile(plan));
 }
 END_TEST
 
