@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every full payload is a delta: what of it the machine holds already is not fetched, wherever it
 lies. What lies about it costs a fetch and never a wrong slot."""
+import json
 import os
 import random
 import re
@@ -38,6 +39,11 @@ class AdaptiveTest(MachineTest):
         server.offer(payload or self.payload)
         return machine, server
 
+    def estimate(self, payload):
+        """What the tool says that this takes."""
+        return json.loads(run([program("update-payload"), "estimate", "--json", "--from",
+                               self.image_a, payload]).stdout)
+
     def n_metadata(self, payload=None):
         header = (payload or self.payload).read_bytes()[:24]
         return 24 + int.from_bytes(header[12:20], "big") + int.from_bytes(header[20:24], "big")
@@ -52,6 +58,9 @@ class Fetches(AdaptiveTest):
         n_new = 43 * BLOCK + 11 * 3 * BLOCK  # a frame has four blocks
         self.assertLess(server.bytes_sent(), self.n_metadata() + n_new * 1.02)
         self.assertLess(server.bytes_sent(), self.n_payload // 8)
+        told = self.estimate(self.payload)["fetched_by_parts"]["size_bytes"]
+        self.assertGreaterEqual(server.bytes_sent(), told)
+        self.assertLess(server.bytes_sent(), told * 1.05)  # what lies between the parts
 
     def test_frames_of_each_size(self):
         """What is fetched is whole frames; B's new blocks lie in 11 places of up to 4 blocks."""
@@ -63,6 +72,9 @@ class Fetches(AdaptiveTest):
                 machine.flipside("update")
                 self.assert_installed(machine)
                 server.wait_until_idle()
+                told = self.estimate(payload)["fetched_by_parts"]["size_bytes"]
+                self.assertGreaterEqual(server.bytes_sent(), told)
+                self.assertLess(server.bytes_sent(), told * 1.05)
                 n_per_frame = kib // 4
                 n_most = 11 * (4 + 2 * (n_per_frame - 1)) * BLOCK
                 self.assertGreater(server.bytes_sent(), self.n_metadata(payload) + 43 * BLOCK)

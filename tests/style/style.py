@@ -64,7 +64,10 @@ ALLOWED = {
                                "partitions/slot-trailer-read.h", "partitions/slot-verify.h",
                                "updater/payload", "updater/update-error.h"],
     "updater/payload-tool": ["common", "verity", "partitions/slot-trailer.h", "updater/payload",
-                             "updater/payload-writer", "updater/image", "updater/update-error.h"],
+                             "updater/payload-writer", "updater/image", "updater/update-error.h",
+                             # estimate plans as the client does
+                             "updater/adaptive", "updater/install/link-meter.h",
+                             "updater/install/range-plan.h", "updater/install/slot-leaves.h"],
     "updater/adaptive": ["common", "verity", "updater/payload", "updater/update-error.h"],
     "updater/install": ["common", "partitions", "verity", "updater/config", "updater/omaha",
                         "updater/payload", "updater/adaptive", "updater/update-error.h"],

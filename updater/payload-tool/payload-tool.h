@@ -20,6 +20,7 @@ int update_payload_create(int argc, char **argv, void *context);
 int update_payload_image(int argc, char **argv, void *context);
 int update_payload_sign(int argc, char **argv, void *context);
 int update_payload_show(int argc, char **argv, void *context);
+int update_payload_estimate(int argc, char **argv, void *context);
 int update_payload_verify(int argc, char **argv, void *context);
 int update_payload_extract(int argc, char **argv, void *context);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* update-payload: makes slots' images, and makes, signs, shows, verifies and unpacks payloads.
+/* update-payload: makes slots' images, and makes, signs, shows, verifies and unpacks payloads,
+ * and says what machines would fetch of them.
  *
  * Exit codes: 0 done; 1 failed or not verified; 2 the command line is wrong. */
 
@@ -19,6 +20,8 @@ static const Verb verbs[] = {
                 update_payload_sign},
         {"show", 0, -1, "[--json] PAYLOAD", "say what is in a payload; verifies nothing",
                 update_payload_show},
+        {"estimate", 0, -1, "[--json] --from OLD PAYLOAD",
+                "say what machines that run OLD fetch of it", update_payload_estimate},
         {"verify", 0, -1, "KEYS [--full] [--from OLD] PAYLOAD", "check signatures and data",
                 update_payload_verify},
         {"extract", 0, -1, "KEYS [-p NAME] [--from OLD] -o IMAGE PAYLOAD",
@@ -72,6 +75,12 @@ static const char options_help[] =
         "  Ed25519: openssl pkeyutl -sign -inkey KEY -rawin -in FILE -out SIGN\n"
         "sign, second step, puts signatures into the room that create left; several times:\n"
         "  --metadata-signature FILE --payload-signature FILE -o OUT [KEYS]\n"
+        "\n"
+        "estimate:\n"
+        "  --from OLD            what the machines run: of an image by 'image', its tree is read; all\n"
+        "                        others are hashed; with several partitions NAME=OLD\n"
+        "show, estimate:\n"
+        "  --json                print JSON\n"
         "\n"
         "verify:\n"
         "  --full                also make every partition, in $TMPDIR or /var/tmp, and hold its\n"
