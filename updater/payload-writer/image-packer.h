@@ -22,7 +22,19 @@
  * 12 gives 82.5 at 11 and 19 gives 81.5 at 4. Above 5 time grows faster than what is saved. */
 #define IMAGE_PACKER_LEVEL 5
 
-/* The default of what a frame holds. */
+/* The default of what a frame holds, by tests/bench/frames: 256 MiB of ext4 with a Debian's /usr,
+ * of which 5 % of the files were changed and the image made anew, at level 5:
+ *
+ *     KiB             4     8    16    32    64   128   256    (1024)
+ *     payload, MB  89.4  83.9  80.0  78.4  76.6  75.0  73.5    (70.3)
+ *     fetched, MB  5.24  5.18  5.52  6.61  8.57  12.2  18.0
+ *     part of it   5.9%  6.2%  6.9%  8.4%   11%   16%   24%
+ *
+ * 16 KiB is the largest of which a machine fetches less than 7.5 % of the payload, the index
+ * included; at the levels 3, 9 and 12 the parts are the same. With 8 KiB the payload is 5 % larger,
+ * and 6 % less of it is fetched; with 4 KiB the larger lists of frames take even that away. No size
+ * is both fetched so and within 8 % of the payload of 1 MiB frames: that would take frames that
+ * refer to what lies before them. */
 #define IMAGE_PACKER_FRAME_BYTES (16 * 1024)
 
 typedef struct {
