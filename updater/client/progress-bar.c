@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/byte-count.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
 
@@ -40,18 +41,6 @@ uint64_t progress_rate_bytes_per_second(const ProgressRate *rate)
     return (uint64_t)((double)bytes * (double)USEC_PER_SEC / (double)usec);
 }
 
-void progress_bar_bytes(uint64_t n_bytes, char *ret_text, size_t n_text)
-{
-    static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
-    double value = (double)n_bytes;
-    size_t unit = 0;
-    while (value >= 999.5 && unit + 1 < ELEMENTS(units)) {
-        value /= 1000;
-        unit++;
-    }
-    snprintf(ret_text, n_text, "%.*f %s", unit > 0 && value < 99.95 ? 1 : 0, value, units[unit]);
-}
-
 static void render_time_left(const ProgressView *view, char *text, size_t n_text)
 {
     uint64_t left = view->n_bytes_total - view->n_bytes_done;
@@ -69,22 +58,20 @@ enum { PART_PERCENT, PART_BYTES, PART_RATE, PART_LEFT, N_PARTS };
 
 static void render_parts(const ProgressView *view, char parts[N_PARTS][PART_CHARS])
 {
-    char done[16], total[16];
+    ByteCountText done = byte_count_text(view->n_bytes_done);
     memset(parts, 0, N_PARTS * PART_CHARS);
-    progress_bar_bytes(view->n_bytes_done, done, sizeof(done));
-    progress_bar_bytes(view->n_bytes_total, total, sizeof(total));
     if (view->n_bytes_total > 0) {
         unsigned percent =
                 (unsigned)((double)view->n_bytes_done * 100 / (double)view->n_bytes_total);
         snprintf(parts[PART_PERCENT], PART_CHARS, "  %3u %%", percent);
-        snprintf(parts[PART_BYTES], PART_CHARS, "  %s of %s", done, total);
+        snprintf(parts[PART_BYTES], PART_CHARS, "  %s of %s", done.text,
+                byte_count_text(view->n_bytes_total).text);
     } else if (view->n_bytes_done > 0) {
-        snprintf(parts[PART_BYTES], PART_CHARS, "  %s", done);
+        snprintf(parts[PART_BYTES], PART_CHARS, "  %s", done.text);
     }
     if (view->bytes_per_second == 0)
         return;
-    progress_bar_bytes(view->bytes_per_second, done, sizeof(done));
-    snprintf(parts[PART_RATE], PART_CHARS, "  %s/s", done);
+    snprintf(parts[PART_RATE], PART_CHARS, "  %s/s", byte_count_text(view->bytes_per_second).text);
     if (view->n_bytes_total > 0)
         render_time_left(view, parts[PART_LEFT], PART_CHARS);
 }

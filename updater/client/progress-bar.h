@@ -43,6 +43,3 @@ typedef struct {
  *
  * What does not fit is left out: first the bar, then what is rightmost. */
 void progress_bar_render(const ProgressView *view, size_t n_columns, char *ret_text, size_t n_text);
-
-/* "999 B", "1.0 kB", "35.2 MB", "1.1 GB": three digits or so, powers of 1000. */
-void progress_bar_bytes(uint64_t n_bytes, char *ret_text, size_t n_text);

@@ -67,22 +67,6 @@ START_TEST(a_line_may_do_without_a_bar)
 }
 END_TEST
 
-START_TEST(bytes_read_well)
-{
-    static const struct {
-        uint64_t n_bytes;
-        const char *expected;
-    } cases[] = {{0, "0 B"}, {999, "999 B"}, {1000, "1.0 kB"}, {99949, "99.9 kB"},
-            {99950, "100 kB"}, {999499, "999 kB"}, {999500, "1.0 MB"}, {35200000, "35.2 MB"},
-            {UINT64_C(1100000000), "1.1 GB"}, {UINT64_MAX, "18.4 EB"}};
-    char text[32];
-    for (size_t i = 0; i < ELEMENTS(cases); i++) {
-        progress_bar_bytes(cases[i].n_bytes, text, sizeof(text));
-        ck_assert_str_eq(text, cases[i].expected);
-    }
-}
-END_TEST
-
 START_TEST(rate_is_of_the_last_seconds)
 {
     ProgressRate rate = {};
@@ -121,7 +105,6 @@ Suite *unit_suite(void)
     tcase_add_loop_test(tcase, a_line_fits_its_width, 0, (int)ELEMENTS(lines));
     tcase_add_test(tcase, every_width_holds);
     tcase_add_test(tcase, a_line_may_do_without_a_bar);
-    tcase_add_test(tcase, bytes_read_well);
     tcase_add_test(tcase, rate_is_of_the_last_seconds);
     tcase_add_test(tcase, rate_begins_anew_with_another_phase);
     return suite;
