@@ -35,6 +35,7 @@ static const struct {
         {UPDATE_ERROR_XML, "the update server's answer is not XML"},
         {UPDATE_ERROR_METADATA_SIZE, "the payload's metadata has an absurd size"},
         {UPDATE_ERROR_RESPONSE, "the update server's answer is not usable"},
+        {UPDATE_ERROR_BUDGET, "the download costs more than its budget"},
         {UPDATE_ERROR_BACKOFF, "waiting after failed attempts"},
         {UPDATE_ERROR_POLICY_HASH, "the PCR policy is not what the payload says"},
         {UPDATE_ERROR_POLICY_POST, "the PCR policy server did not take the new policy"},

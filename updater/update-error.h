@@ -31,6 +31,7 @@ typedef enum {
     UPDATE_ERROR_XML = 31,
     UPDATE_ERROR_METADATA_SIZE = 32, /* absurd manifest or signature length */
     UPDATE_ERROR_RESPONSE = 34,
+    UPDATE_ERROR_BUDGET = 36, /* DOWNLOAD_BUDGET is too small; "deferred per policy" there */
     UPDATE_ERROR_BACKOFF = 40,
     UPDATE_ERROR_POLICY_HASH = 42,     /* the PCR policy of a format 1 payload, read back */
     UPDATE_ERROR_POLICY_POST = 43,     /* PCR_POLICY_SERVER did not take it */

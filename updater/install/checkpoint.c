@@ -20,7 +20,9 @@
 #define METADATA_MAX_BYTES \
     (PAYLOAD_HEADER_BYTES + PAYLOAD_MANIFEST_MAX_BYTES + PAYLOAD_METADATA_SIGNATURE_MAX_BYTES)
 
-static const char record_magic[8] = "FlipCkp2";
+static const char record_magic[8] = "FlipCkp3";
+
+enum { FLAG_HAS_DIGEST = 1, FLAG_UNTOUCHED = 2, FLAG_LACKS_RANGES = 4 };
 
 typedef struct {
     char magic[8];
@@ -29,7 +31,7 @@ typedef struct {
     Sha256 disk;
     Guid target;
     Le64 next_operation;
-    Le64 has_digest;
+    Le64 flags; /* of FLAG_ */
     PayloadDigestState digest;
     Sha256 record; /* of all before */
 } CheckpointRecord;
@@ -50,7 +52,9 @@ int checkpoint_save(int state_fd, const Checkpoint *checkpoint)
             .disk = checkpoint->disk,
             .target = checkpoint->target,
             .next_operation = le64(checkpoint->next_operation),
-            .has_digest = le64(checkpoint->has_digest),
+            .flags = le64((checkpoint->has_digest ? FLAG_HAS_DIGEST : 0) |
+                          (checkpoint->is_untouched ? FLAG_UNTOUCHED : 0) |
+                          (checkpoint->lacks_ranges ? FLAG_LACKS_RANGES : 0)),
             .digest = checkpoint->digest,
     };
     memcpy(record.magic, record_magic, sizeof(record.magic));
@@ -75,13 +79,16 @@ int checkpoint_load(int state_fd, Checkpoint *ret_checkpoint)
     if (memcmp(record.magic, record_magic, sizeof(record.magic)) != 0 ||
             !sha256_equal(&digest, &record.record))
         return -EBADMSG;
+    uint64_t flags = le64_get(record.flags);
     *ret_checkpoint = (Checkpoint){
             .metadata = record.metadata,
             .source = record.source,
             .disk = record.disk,
             .target = record.target,
             .next_operation = le64_get(record.next_operation),
-            .has_digest = le64_get(record.has_digest) != 0,
+            .is_untouched = flags & FLAG_UNTOUCHED,
+            .lacks_ranges = flags & FLAG_LACKS_RANGES,
+            .has_digest = flags & FLAG_HAS_DIGEST,
             .digest = record.digest,
     };
     return 0;

@@ -12,13 +12,16 @@
 #include "partitions/guid.h"
 #include "updater/install/payload-digest.h"
 
-/* What must be the same for a checkpoint to count, and what it then says. */
+/* What must be the same for a checkpoint to count, and what it then says. One that is untouched
+ * only says that the payload was looked at: its metadata is kept, and the install begins anew. */
 typedef struct {
     Sha256 metadata;         /* of the payload's signed metadata (header and manifest) */
     Sha256 source;           /* of what named the payload: its digest, or else its URLs */
     Sha256 disk;             /* of the disk's path */
     Guid target;             /* PARTUUID of the slot */
     uint64_t next_operation; /* all before it are in the target and on the disk */
+    bool is_untouched;       /* the target is not written, and as bootable as before */
+    bool lacks_ranges; /* the payload's server does not answer requests for a part of a file */
     bool has_digest;
     PayloadDigestState digest; /* over the payload up to next_operation */
 } Checkpoint;

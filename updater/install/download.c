@@ -102,6 +102,7 @@ static size_t take_metadata(Download *download, const uint8_t *data, size_t n_by
     download->n_metadata_bytes += n;
     if (download_has_metadata(download)) {
         download->stage = STAGE_HOLDING;
+        work->checkpoint.lacks_ranges = download->is_bounded && !fetch_has_ranges(download->fetch);
         download->on_change(download->userdata);
     }
     return n_taken + n;
@@ -262,7 +263,7 @@ void download_free(Download *download)
 void download_start_metadata(Download *download)
 {
     download->stage = STAGE_METADATA;
-    download->is_bounded = install_work_may_be_adaptive(download->work);
+    download->is_bounded = install_work_may_fetch_less(download->work);
     fetch_start(
             download->fetch, 0, download->is_bounded ? PAYLOAD_HEADER_BYTES : FETCH_END_OF_FILE);
 }
@@ -344,6 +345,16 @@ UpdateError download_failure(const Download *download, const char **ret_error)
 uint64_t download_n_bytes(const Download *download)
 {
     return fetch_n_bytes(download->fetch);
+}
+
+uint64_t download_n_requests(const Download *download)
+{
+    return fetch_n_requests(download->fetch);
+}
+
+const char *download_why_more(const Download *download)
+{
+    return fetch_why_single(download->fetch);
 }
 
 void download_metadata_progress(

@@ -45,6 +45,10 @@ UpdateError download_failure(const Download *download, const char **ret_error);
 /* As fetch_n_bytes. */
 uint64_t download_n_bytes(const Download *download);
 
+/* As fetch_n_requests and fetch_why_single. */
+uint64_t download_n_requests(const Download *download);
+const char *download_why_more(const Download *download);
+
 /* How much of the metadata has come, and its size (0: not known). */
 void download_metadata_progress(
         const Download *download, uint64_t *ret_n_bytes, uint64_t *ret_n_total_bytes);

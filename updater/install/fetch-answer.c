@@ -36,8 +36,12 @@ static void take_verdict(Fetch *fetch, FetchRequest *request, const HttpHead *he
     if (head->status == 206) {
         url->has_ranges = true;
     } else if (!request->is_whole) { /* all that is left is taken from it */
-        if (!request->verdict.is_other_file)
+        if (!request->verdict.is_other_file) {
+            error_say(&fetch->why_single, 0,
+                    "%s: the server answers a request for a part with the whole file",
+                    http_url_show(fetch_current_url(fetch)).text);
             url->form = FETCH_FORM_STREAM;
+        }
         take_other_slice(fetch, request, 1, fetch_end_bytes(fetch));
     }
     if (n_answered < slice->n_ranges) {

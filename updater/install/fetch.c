@@ -340,6 +340,11 @@ uint64_t fetch_n_requests(const Fetch *fetch)
     return fetch->n_requests;
 }
 
+bool fetch_has_ranges(const Fetch *fetch)
+{
+    return fetch_urls_current(&fetch->urls)->has_ranges;
+}
+
 const char *fetch_why_single(const Fetch *fetch)
 {
     return fetch->why_single.line;

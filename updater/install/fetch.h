@@ -87,6 +87,9 @@ uint64_t fetch_n_bytes(const Fetch *fetch);
 /* Requests in all, redirects not counted. */
 uint64_t fetch_n_requests(const Fetch *fetch);
 
-/* Why the last URL that was not asked for several ranges at once any more did not understand it, in
- * one line; "": each one did. Inside. */
+/* Whether the URL that was asked last has answered a request for a part of the file with a part. */
+bool fetch_has_ranges(const Fetch *fetch);
+
+/* Why the last URL that was not asked for several ranges at once, or not for one, any more did not
+ * understand it, in one line; "": each one did. Inside. */
 const char *fetch_why_single(const Fetch *fetch);

@@ -22,6 +22,7 @@
 #include <sys/stat.h>
 
 #include "common/fd-io.h"
+#include "updater/install/install-choice.h"
 #include "updater/install/slot-end.h"
 #include "updater/install/slot-scan.h"
 
@@ -109,7 +110,7 @@ static void find_checkpoint(InstallWork *work)
             !sha256_equal(&found.disk, &ours->disk) || !guid_equal(&found.target, &ours->target))
         return;
     *ours = found;
-    work->is_resumed = true;
+    work->is_resumed = !found.is_untouched;
 }
 
 UpdateError install_work_file_failure(
@@ -177,7 +178,7 @@ UpdateError install_work_load(InstallWork *work, ErrorText *error)
     find_checkpoint(work);
     if (work->options->file_path)
         return read_file_metadata(work, error);
-    if (work->is_resumed &&
+    if ((work->is_resumed || work->checkpoint.is_untouched) &&
             checkpoint_load_metadata(work->options->state_fd, &work->raw, &work->n_raw_bytes) == 0)
         work->is_raw_kept = true;
     return UPDATE_OK;
@@ -292,7 +293,9 @@ static bool is_of_checkpoint(const InstallWork *work)
     const Checkpoint *checkpoint = &work->checkpoint;
     return sha256_equal(&work->metadata.digest, &checkpoint->metadata) &&
            checkpoint->next_operation <= work->metadata.manifest->n_operations &&
-           (checkpoint->has_digest || !install_work_keeps_digest(work)) && !has_delta_v1(work);
+           (checkpoint->is_untouched ||
+                   ((checkpoint->has_digest || !install_work_keeps_digest(work)) &&
+                           !has_delta_v1(work)));
 }
 
 /* When an install is gone on with, what runs was held against its hash already, and each operation
@@ -321,12 +324,14 @@ static UpdateError open_source(InstallWork *work, ErrorText *error)
 UpdateError install_work_check(InstallWork *work, ErrorText *error)
 {
     UpdateError code = check_raw(work, error);
-    bool is_the_checkpoints = code == UPDATE_OK && work->is_resumed && is_of_checkpoint(work);
-    work->is_resumed = is_the_checkpoints;
+    bool is_the_checkpoints = code == UPDATE_OK &&
+                              (work->is_resumed || work->checkpoint.is_untouched) &&
+                              is_of_checkpoint(work);
+    work->is_resumed &= is_the_checkpoints;
     if (work->is_raw_kept && !is_the_checkpoints) {
         payload_metadata_done(&work->metadata);
         drop_raw(work);
-        work->is_raw_kept = false;
+        work->is_raw_kept = work->checkpoint.is_untouched = work->checkpoint.lacks_ranges = false;
         return UPDATE_OK;
     }
     if (code == UPDATE_OK)
@@ -348,6 +353,7 @@ static void save_first_checkpoint(InstallWork *work)
     int state_fd = work->options->state_fd;
     work->checkpoint.metadata = work->metadata.digest;
     work->checkpoint.next_operation = 0;
+    work->checkpoint.is_untouched = false;
     work->checkpoint.has_digest = install_work_keeps_digest(work);
     if (work->checkpoint.has_digest)
         payload_digest_save(work->digest, &work->checkpoint.digest);
@@ -379,48 +385,9 @@ static UpdateError find_what_is_done(InstallWork *work, ErrorText *error)
     return UPDATE_ERROR_CANCELLED;
 }
 
-bool install_work_may_be_adaptive(const InstallWork *work)
+bool install_work_may_fetch_less(const InstallWork *work)
 {
-    return work->file_fd < 0 && work->options->running_label;
-}
-
-/* Another stream than the one that was signed: nobody digests it. The signature of the metadata
- * vouches for the index, the root hash and the slot's hash. */
-static void use_seed(InstallWork *work, SlotSeed *seed)
-{
-    work->seed = seed;
-    payload_digest_free(TAKE_PTR(work->digest));
-    free(TAKE_PTR(work->signature));
-}
-
-/* Whatever it fails to find is fetched. */
-static UpdateError find_seed(InstallWork *work, ErrorText *error)
-{
-    const PayloadMetadata *metadata = &work->metadata;
-    if (!install_work_may_be_adaptive(work) || metadata->partition->has_source ||
-            !metadata->partition->has_verity || !metadata->partition->block_index)
-        return UPDATE_OK;
-    work->seed_options = (SlotSeedOptions){
-            .disk_path = work->options->disk_path,
-            .running_label = work->options->running_label,
-            .manifest = metadata->manifest,
-            .partition = metadata->partition,
-            .target = work->target,
-            .n_threads = work->options->n_threads,
-            .is_cancelled = work->is_cancelled,
-    };
-    ErrorText reason = {};
-    _cleanup_(slot_seed_freep) SlotSeed *seed = NULL;
-    int r = slot_seed_new(&work->seed_options, &seed, &reason);
-    if (r == -ECANCELED)
-        return error_say(error, UPDATE_ERROR_CANCELLED, "cancelled");
-    if (r < 0) {
-        error_say(&work->warning, r, "all of the payload is fetched: %s", reason.line);
-        return UPDATE_OK;
-    }
-    if (adaptive_plan_is_worthwhile(slot_seed_plan(seed)))
-        use_seed(work, TAKE_PTR(seed));
-    return UPDATE_OK;
+    return work->file_fd < 0 && (work->options->running_label || work->options->budget_bytes > 0);
 }
 
 static UpdateError begin_anew(InstallWork *work, ErrorText *error)
@@ -451,7 +418,7 @@ static UpdateError resume_files(InstallWork *work, ErrorText *error)
     work->is_resumed = false;
     payload_digest_free(TAKE_PTR(work->digest));
     free(TAKE_PTR(work->signature));
-    return start_digest(work, error);
+    return work->seed ? UPDATE_OK : start_digest(work, error);
 }
 
 UpdateError install_work_prepare(InstallWork *work, ErrorText *error)
@@ -459,10 +426,11 @@ UpdateError install_work_prepare(InstallWork *work, ErrorText *error)
     UpdateError code = install_target_prepare(work->target, error);
     if (code == UPDATE_OK)
         code = resume_files(work, error);
-    if (code == UPDATE_OK)
-        code = find_seed(work, error);
+    if (work->seed)
+        slot_seed_use_target(work->seed);
     if (code == UPDATE_OK)
         code = work->is_resumed ? find_what_is_done(work, error) : begin_anew(work, error);
+    install_choice_count(work);
     drop_raw(work);
     return code;
 }

@@ -38,6 +38,7 @@ typedef struct {
     bool is_resumed;       /* it counts for this target and this payload */
     bool *is_done;         /* of each operation */
 
+    InstallPlan plan;
     SlotSeedOptions seed_options;
     SlotSeed *seed; /* what is here is not fetched; NULL: all is */
 
@@ -74,12 +75,12 @@ UpdateError install_work_load(InstallWork *work, ErrorText *error);
  * error: raw is NULL afterwards, and must be fetched. */
 UpdateError install_work_check(InstallWork *work, ErrorText *error);
 
-/* Makes the target unbootable, opens it, and finds out what is in it already, and what of the new
- * slot lies on this machine. Frees raw. */
+/* Makes the target unbootable, opens it, and finds out which operations are done in it already.
+ * Frees raw. */
 UpdateError install_work_prepare(InstallWork *work, ErrorText *error);
 
-/* Whether it may be that not all of the payload is fetched, so that its metadata comes first. */
-bool install_work_may_be_adaptive(const InstallWork *work);
+/* Whether it may be that not all of the payload is fetched, so that its metadata comes alone. */
+bool install_work_may_fetch_less(const InstallWork *work);
 
 /* Everything was applied: checks the digests of the stream where it was seen whole, builds the
  * tree, reads the slot and the files back. */

@@ -3,8 +3,8 @@
 /* The install as a state machine. What blocks are the steps of install-work.h, one at a time in a
  * worker thread; what goes on beside each other, in APPLYING, is transfer.h's.
  *
- *     LOADING -> FETCHING -> CHECKING -> PREPARING -> APPLYING -> PROVING
- *        |                      ^  |                                 |
+ *     LOADING -> FETCHING -> CHECKING -> CHOOSING -> PREPARING -> APPLYING -> PROVING
+ *        |                      ^  |                                             |
  *        +-- local file, kept --+  |            (TELLING) -> (POSTINST) -> COMMITTING -> DONE
  *                                  +-- kept metadata did not pass: -> FETCHING
  *
@@ -20,6 +20,7 @@
 
 #include "common/clock.h"
 #include "updater/install/download.h"
+#include "updater/install/install-choice.h"
 #include "updater/install/install-fault.h"
 #include "updater/install/install-options.h"
 #include "updater/install/install-work.h"
@@ -27,12 +28,14 @@
 #include "updater/install/transfer.h"
 #include "updater/install/worker-pool.h"
 
-#define TICK_USEC (USEC_PER_SEC / 5) /* progress */
+#define TICK_USEC (USEC_PER_SEC / 5)         /* progress */
+#define PLAN_SLACK_BYTES (UINT64_C(1) << 20) /* what stands between ranges, and a retry or two */
 
 typedef enum {
     STATE_LOADING,
     STATE_FETCHING,
     STATE_CHECKING,
+    STATE_CHOOSING, /* what of it is fetched */
     STATE_PREPARING,
     STATE_APPLYING,
     STATE_PROVING,
@@ -47,6 +50,7 @@ static const InstallPhase state_phases[] = {
         [STATE_LOADING] = INSTALL_STARTING,
         [STATE_FETCHING] = INSTALL_STARTING,
         [STATE_CHECKING] = INSTALL_STARTING,
+        [STATE_CHOOSING] = INSTALL_STARTING,
         [STATE_PREPARING] = INSTALL_PREPARING,
         [STATE_APPLYING] = INSTALL_DOWNLOADING,
         [STATE_PROVING] = INSTALL_VERIFYING,
@@ -80,7 +84,9 @@ struct Install {
     /* What of work is told while a step may be changing it. */
     const char *version;
     ErrorText warning;
+    InstallPlan plan;
     uint64_t n_bytes_read; /* beside what download and transfer count */
+    uint64_t n_requests;   /* the same */
 
     Download *download;
     Transfer *transfer;
@@ -101,6 +107,11 @@ static uint64_t n_bytes_fetched(const Install *install)
     if (install->transfer)
         n += transfer_n_bytes_read(install->transfer);
     return n;
+}
+
+static uint64_t n_requests(const Install *install)
+{
+    return install->n_requests + (install->download ? download_n_requests(install->download) : 0);
 }
 
 static void measure(const Install *install, InstallProgress *progress)
@@ -125,6 +136,7 @@ static void measure(const Install *install, InstallProgress *progress)
         return;
     case STATE_LOADING:
     case STATE_CHECKING:
+    case STATE_CHOOSING:
     case STATE_PREPARING:
     case STATE_ENDING:
     case STATE_DONE:
@@ -139,6 +151,8 @@ static void report_progress(Install *install)
     InstallProgress progress = {
             .phase = install->phase,
             .n_bytes_fetched = n_bytes_fetched(install),
+            .n_requests = n_requests(install),
+            .plan = install->plan,
             .version = install->version,
             .warning = install->warning.line,
     };
@@ -184,6 +198,8 @@ static void on_step_done(void *userdata)
     Install *install = userdata;
     const InstallWork *work = &install->work;
     install->version = work->content.version;
+    if (install->state == STATE_CHOOSING || install->state == STATE_PREPARING)
+        install->plan = work->plan;
     if (work->warning.line[0])
         install->warning = work->warning;
     if (install->state == STATE_CHECKING && work->file_fd >= 0)
@@ -266,8 +282,10 @@ static void end_transfer(Install *install)
 {
     if (install->transfer)
         install->n_bytes_read += transfer_n_bytes_read(install->transfer);
-    if (install->download)
+    if (install->download) {
         install->n_bytes_read += download_n_bytes(install->download);
+        install->n_requests += download_n_requests(install->download);
+    }
     download_free(TAKE_PTR(install->download));
     transfer_free(TAKE_PTR(install->transfer));
 }
@@ -354,11 +372,27 @@ static void keep_checkpoint(Install *install, uint64_t now_usec)
                 strerror(-r));
 }
 
+/* What is fetched twice, or passed over, where a server does not do what it was asked for. */
+static void watch_plan(Install *install)
+{
+    uint64_t n_planned_bytes = install->plan.n_fetch_bytes;
+    if (install->plan.way != INSTALL_ADAPTIVE || install->plan.is_fallback || !install->download ||
+            n_bytes_fetched(install) <= n_planned_bytes + n_planned_bytes / 8 + PLAN_SLACK_BYTES)
+        return;
+    const char *reason = download_why_more(install->download);
+    install->plan.is_fallback = true;
+    install->plan.n_fetch_bytes = install->plan.n_whole_bytes;
+    error_say(&install->plan.reason, 0, "%s",
+            reason[0] ? reason : "what was fetched or found here had to be fetched again");
+}
+
 static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 {
     Install *install = userdata;
     if (install->state == STATE_APPLYING)
         keep_checkpoint(install, usec);
+    if (install->state == STATE_APPLYING)
+        watch_plan(install);
     report_progress(install);
     (void)sd_event_source_set_time_relative(source, TICK_USEC);
     (void)sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
@@ -375,6 +409,8 @@ static void finish(Install *install)
             .is_url_fault = !install->options->file_path && install_fault_is_url(install->code),
             .content = install->code == UPDATE_OK ? &install->work.content : NULL,
             .n_bytes_fetched = n_bytes_fetched(install),
+            .n_requests = n_requests(install),
+            .plan = install->plan,
     };
     (void)sd_event_source_set_enabled(install->tick_source, SD_EVENT_OFF);
     install->handlers.on_done(install, &result, install->userdata);
@@ -416,9 +452,12 @@ static int on_step(sd_event_source *source, void *userdata)
         break;
     case STATE_CHECKING:
         if (install->work.raw)
-            accept_payload(install);
+            start_step(install, STATE_CHOOSING, install_choice_make);
         else
             start_fetching(install);
+        break;
+    case STATE_CHOOSING:
+        accept_payload(install);
         break;
     case STATE_PREPARING:
         start_applying(install);

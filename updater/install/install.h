@@ -13,13 +13,14 @@
 
 #include "common/http-client.h"
 #include "common/sha256.h"
+#include "updater/install/install-way.h"
 #include "updater/update-error.h"
 #include "verity/hash-tree.h"
 
 typedef struct Install Install;
 
 typedef enum {
-    INSTALL_STARTING,    /* metadata: header, signature, manifest */
+    INSTALL_STARTING,    /* metadata: header, signature, manifest; what of it lies here */
     INSTALL_PREPARING,   /* the target is made unbootable, the running slot recorded */
     INSTALL_DOWNLOADING, /* fetch and apply */
     INSTALL_VERIFYING,   /* the tree is built, the slot read back, the image's postinst run */
@@ -32,6 +33,8 @@ typedef struct {
     uint64_t n_bytes_done;
     uint64_t n_bytes_total;   /* 0 while unknown */
     uint64_t n_bytes_fetched; /* over the network or out of the file, in this run */
+    uint64_t n_requests;      /* over the network, in this run */
+    InstallPlan plan;         /* undecided in STARTING */
     const char *version;      /* of the payload; "" before the manifest is known */
     const char *warning;      /* what goes wrong without stopping the install (the checkpoint cannot
                                  be written): one line, "" for none; once set it stays */
@@ -55,6 +58,8 @@ typedef struct {
     bool is_url_fault;          /* another copy of the payload might do */
     const SlotContent *content; /* of the target; NULL unless OK; borrowed */
     uint64_t n_bytes_fetched;
+    uint64_t n_requests;
+    InstallPlan plan; /* undecided when it ended before */
 } InstallResult;
 
 /* All are called in the loop's thread; only inside on_done may the install be freed. */
@@ -109,9 +114,13 @@ typedef struct {
     const char *running_version;
     bool allow_downgrade;
     unsigned boot_tries;
-    int state_fd;              /* folder for the checkpoint and the kept metadata (borrowed) */
-    unsigned n_threads;        /* 0: one per processor, at most 4 */
-    uint64_t retry_delay_usec; /* between tries of a URL; 0: 2 s, doubled up to 60 s */
+    int state_fd;       /* folder for the checkpoint and the kept metadata (borrowed) */
+    unsigned n_threads; /* 0: one per processor, at most 4 */
+    /* What is still to be fetched may not cost more, its metadata included: else the install ends
+     * with UPDATE_ERROR_BUDGET before the target is touched. 0: whatever it costs. */
+    uint64_t budget_bytes;
+    uint64_t rate_bytes_per_second; /* of the payload's download; 0: as fast as it comes */
+    uint64_t retry_delay_usec;      /* between tries of a URL; 0: 2 s, doubled up to 60 s */
 } InstallOptions;
 
 /* options and its strings are copied. event and http outlive the install.

@@ -52,12 +52,16 @@ static int look_at_source(SlotSeed *seed, ErrorText *error)
 }
 
 /* What a slot without a trailer, or with another salt, holds is not worth reading it all. */
-static int look_at_target(SlotSeed *seed)
+static int look_at_target(SlotSeed *seed, ErrorText *error)
 {
     uint64_t slot_bytes = install_target_slot(seed->options->target)->size_bytes;
-    seed->place.target.fd =
-            install_target_fd(seed->options->target, &seed->place.target.offset_bytes);
-    const SlotLeaves leaves = leaves_of(seed, seed->place.target, slot_bytes);
+    _cleanup_close_ int fd = -1;
+    VerityRegion slot;
+    int r = install_target_open_direct(seed->options->target, &fd, &slot.offset_bytes, error);
+    if (r < 0)
+        return r;
+    slot.fd = fd;
+    const SlotLeaves leaves = leaves_of(seed, slot, slot_bytes);
     return MIN(slot_leaves_read(&leaves, block_match_add_target, seed->match), 0);
 }
 
@@ -72,7 +76,7 @@ int slot_seed_new(const SlotSeedOptions *options, SlotSeed **ret_seed, ErrorText
     if (r >= 0)
         r = look_at_source(seed, error);
     if (r >= 0)
-        r = look_at_target(seed);
+        r = look_at_target(seed, error);
     if (r >= 0)
         r = adaptive_plan_new(options->manifest, options->partition, seed->match, &seed->plan);
     if (r < 0)
@@ -90,6 +94,12 @@ void slot_seed_free(SlotSeed *seed)
     adaptive_plan_free(seed->plan);
     block_match_free(seed->match);
     free(seed);
+}
+
+void slot_seed_use_target(SlotSeed *seed)
+{
+    seed->place.target.fd =
+            install_target_fd(seed->options->target, &seed->place.target.offset_bytes);
 }
 
 AdaptivePlan *slot_seed_plan(const SlotSeed *seed)

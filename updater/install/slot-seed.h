@@ -19,7 +19,7 @@ typedef struct {
     const char *running_label;
     const Manifest *manifest;
     const PartitionUpdate *partition; /* has a block index */
-    const InstallTarget *target;      /* prepared, and as it was before */
+    const InstallTarget *target;      /* found; not prepared yet */
     unsigned n_threads;
     const atomic_bool *is_cancelled;
 } SlotSeedOptions;
@@ -32,8 +32,11 @@ int slot_seed_new(const SlotSeedOptions *options, SlotSeed **ret_seed, ErrorText
 void slot_seed_free(SlotSeed *seed);
 DEFINE_CLEANUP(SlotSeed *, slot_seed_free);
 
+/* The target was prepared: from here on it is read by the descriptor that writes it. */
+void slot_seed_use_target(SlotSeed *seed);
+
 /* What is to be fetched, inside seed. */
 AdaptivePlan *slot_seed_plan(const SlotSeed *seed);
 
-/* Where the rest is, inside seed. */
+/* Where the rest is, inside seed. After slot_seed_use_target(). */
 const AdaptivePlace *slot_seed_place(const SlotSeed *seed);

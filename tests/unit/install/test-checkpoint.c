@@ -29,7 +29,7 @@ static Checkpoint example(void)
     memset(&checkpoint.disk, 3, sizeof(checkpoint.disk));
     memset(&checkpoint.target, 4, sizeof(checkpoint.target));
     memset(&checkpoint.digest, 5, sizeof(checkpoint.digest));
-    checkpoint.has_digest = true;
+    checkpoint.has_digest = checkpoint.lacks_ranges = true;
     return checkpoint;
 }
 
@@ -44,7 +44,7 @@ START_TEST(what_is_saved_is_loaded)
     ck_assert(sha256_equal(&saved.disk, &loaded.disk));
     ck_assert(guid_equal(&saved.target, &loaded.target));
     ck_assert_uint_eq(loaded.next_operation, saved.next_operation);
-    ck_assert(loaded.has_digest);
+    ck_assert(loaded.has_digest && !loaded.is_untouched && loaded.lacks_ranges);
     ck_assert_mem_eq(&saved.digest, &loaded.digest, sizeof(saved.digest));
 }
 END_TEST
