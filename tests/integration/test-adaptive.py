@@ -80,6 +80,32 @@ class Fetches(AdaptiveTest):
                 self.assertGreater(server.bytes_sent(), self.n_metadata(payload) + 43 * BLOCK)
                 self.assertLess(server.bytes_sent(), self.n_metadata(payload) + n_most * 1.02)
 
+    def test_what_it_costs_is_told(self):
+        machine, server = self.offered()
+        done = machine.flipside("update")
+        server.wait_until_idle()
+        status = machine.status()
+        self.assertEqual(status["fetch_way"], "adaptive")
+        self.assertRegex(status["fetch_text"], r"^fetched .* of 6.4 MB in \d+ requests \(adaptive\)")
+        self.assertEqual(status["bytes_whole"], self.n_payload)
+        self.assertEqual(status["requests"], len(server.sent))
+        n_sent = server.bytes_sent()
+        self.assertLess(abs(status["bytes_to_fetch"] - n_sent), n_sent // 50)
+        self.assertIn("fetched ", machine.flipside("status").stdout)
+        self.assertRegex(machine.log.read_text(),
+                         r"fetching \S+ .B of 6.4 MB: the rest is in USR-A")
+        last = json.loads(machine.flipside("history", "--json").stdout.splitlines()[-1])
+        self.assertEqual((last["way"], last["requests"]), ("adaptive", status["requests"]))
+        self.assertIn("(adaptive)", machine.flipside("history").stdout)
+        self.assertNotIn("the rest is", done.stderr)
+
+    def test_a_file_is_not_fetched(self):
+        machine = self.machine()
+        machine.start_engine()
+        machine.flipside("install", self.payload)
+        self.assertEqual(machine.status()["fetch_way"], "file")
+        self.assertEqual(machine.status()["fetch_text"], "")
+
     def test_nothing_is_here(self):
         other = self.lab.make_image("other.img", self.image_mib, seed=77)
         payload = create_payload(self.lab.folder / "other.payload", other, self.key)
@@ -88,6 +114,9 @@ class Fetches(AdaptiveTest):
         self.assert_installed(machine, other)
         server.wait_until_idle()
         self.assertLess(server.bytes_sent(), payload.stat().st_size * 1.01)
+        self.assertEqual(machine.status()["fetch_way"], "whole")
+        self.assertRegex(machine.log.read_text(),
+                         "fetching all .* MB: hardly anything of it is in USR-A")
 
     def test_out_of_the_trees_leaves(self):
         """A slot that describes itself, and one of the same salt; nothing is hashed that need not
@@ -197,6 +226,23 @@ class Lies(AdaptiveTest):
         server.has_ranges = False
         machine.flipside("update")
         self.assert_installed(machine)
+        self.assertEqual(machine.status()["fetch_way"], "whole")
+        self.assertRegex(machine.log.read_text(), "fetching all .* MB: the server does not answer")
+
+    def test_a_server_that_loses_its_ranges(self):
+        """All is fetched though less was planned: that is said."""
+        machine, server = self.offered()
+
+        def get(handler):
+            server.has_ranges = len(server.sent) < 2
+            server._serve(handler)
+
+        server.get = get
+        server.rate_bytes_per_sec = 8 * MIB
+        machine.flipside("update")
+        self.assert_installed(machine)
+        self.assertRegex(machine.log.read_text(), "fetching all .* MB: .*with the whole file")
+        self.assertEqual(machine.status()["bytes_to_fetch"], self.n_payload)
 
     def test_another_file_in_between(self):
         """The next release under the same name, when the metadata has been taken."""

@@ -133,6 +133,9 @@ static int read_property(sd_bus_message *reply, const char *name, void *userdata
     } texts[] = {
             {"Phase", view->phase, sizeof(view->phase)},
             {"LastError", view->last_error, sizeof(view->last_error)},
+            {"FetchWay", view->fetch_way, sizeof(view->fetch_way)},
+            {"FetchText", view->fetch_text, sizeof(view->fetch_text)},
+            {"Deferred", view->deferred, sizeof(view->deferred)},
             {"ConfigWarning", view->config_warning, sizeof(view->config_warning)},
             {"Channel", view->channel, sizeof(view->channel)},
             {"Server", view->server, sizeof(view->server)},
@@ -150,6 +153,9 @@ static int read_property(sd_bus_message *reply, const char *name, void *userdata
             {"BytesDone", &view->n_bytes_done},
             {"BytesTotal", &view->n_bytes_total},
             {"BytesFetched", &view->n_bytes_fetched},
+            {"BytesToFetch", &view->n_bytes_to_fetch},
+            {"BytesWhole", &view->n_bytes_whole},
+            {"Requests", &view->n_requests},
             {"LastCheckedUsec", &view->last_checked_usec},
             {"NextCheckUsec", &view->next_check_usec},
     };

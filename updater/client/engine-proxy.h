@@ -20,6 +20,12 @@ typedef struct {
     char last_error[512];
     uint32_t last_error_code;
     char config_warning[512]; /* "" */
+    char fetch_way[32];       /* "" before it is known */
+    char fetch_text[512];     /* "" */
+    char deferred[512];       /* "" */
+    uint64_t n_bytes_to_fetch;
+    uint64_t n_bytes_whole;
+    uint64_t n_requests;
     uint64_t n_bytes_done;
     uint64_t n_bytes_total;
     uint64_t n_bytes_fetched;

@@ -27,6 +27,7 @@ typedef struct {
     uint64_t gone_usec; /* CLOCK_MONOTONIC, since when; 0: it is there */
     uint64_t idle_usec; /* since when it does nothing; 0: it does something */
     ProgressRate rate;
+    char said_fetch[512];
     char said_phase[32];
     unsigned said_tenth;
 } Follower;
@@ -73,9 +74,12 @@ static void print_line(const ProgressView *view)
 
 static void print_json(const EngineView *view)
 {
-    json_t *line = json_pack("{s:s, s:s, s:I, s:I, s:I}", "phase", view->phase, "version",
-            view->new_version, "bytes_done", (json_int_t)view->n_bytes_done, "bytes_total",
-            (json_int_t)view->n_bytes_total, "bytes_fetched", (json_int_t)view->n_bytes_fetched);
+    json_t *line = json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:I, s:I, s:I}", "phase",
+            view->phase, "version", view->new_version, "bytes_done", (json_int_t)view->n_bytes_done,
+            "bytes_total", (json_int_t)view->n_bytes_total, "bytes_fetched",
+            (json_int_t)view->n_bytes_fetched, "fetch_way", view->fetch_way, "fetch_text",
+            view->fetch_text, "bytes_to_fetch", (json_int_t)view->n_bytes_to_fetch, "bytes_whole",
+            (json_int_t)view->n_bytes_whole, "requests", (json_int_t)view->n_requests);
     if (line)
         json_dumpf(line, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
     putchar('\n');
@@ -112,6 +116,16 @@ static void show(Follower *follower, const EngineView *view)
         print_json(view);
     else
         print_line(&progress);
+}
+
+/* How the payload comes, before how far it is. What it came to is said by the engine's end. */
+static void show_fetch(Follower *follower, const EngineView *view)
+{
+    if (strcmp(view->phase, "downloading") != 0 || !view->fetch_text[0] ||
+            strcmp(view->fetch_text, follower->said_fetch) == 0)
+        return;
+    snprintf(follower->said_fetch, sizeof(follower->said_fetch), "%s", view->fetch_text);
+    say(follower, view->fetch_text);
 }
 
 static bool is_resting(const EngineView *view)
@@ -177,8 +191,10 @@ static int look(Follower *follower, EngineEnd *ret_end, ErrorText *error)
     if (follower->gone_usec != 0)
         say(follower, "update-engine is back");
     follower->gone_usec = 0;
-    if (!is_resting(&view))
+    if (!is_resting(&view)) {
+        show_fetch(follower, &view);
         show(follower, &view);
+    }
     return guess_end(follower, &view, ret_end);
 }
 

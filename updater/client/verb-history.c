@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/byte-count.h"
 #include "common/clock.h"
 #include "common/printable.h"
 #include "updater/engine/history.h"
@@ -35,17 +36,23 @@ static void print_row(const HistoryEntry *entry)
     char text[600];
     printable_copy(text, sizeof(text), entry->text);
     if (entry->code != 0)
-        printf("%s (error %u)\n", text, entry->code);
-    else
+        snprintf(text + strlen(text), sizeof(text) - strlen(text), " (error %u)", entry->code);
+    if (!entry->way[0])
         printf("%s\n", text[0] ? text : "-");
+    else
+        printf("%s%sfetched %s of %s (%s)\n", text, text[0] ? "; " : "",
+                byte_count_text(entry->n_fetched_bytes).text,
+                byte_count_text(entry->n_whole_bytes).text, entry->way);
 }
 
 static void print_json(const HistoryEntry *entry)
 {
-    json_t *line = json_pack("{s:I, s:s, s:s, s:s, s:s, s:s, s:I, s:s}", "time_usec",
-            (json_int_t)entry->time_usec, "what", entry->what, "result", entry->result, "version",
-            entry->version, "previous", entry->previous, "slot", entry->slot, "code",
-            (json_int_t)entry->code, "text", entry->text);
+    json_t *line = json_pack("{s:I, s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:I, s:I, s:I}",
+            "time_usec", (json_int_t)entry->time_usec, "what", entry->what, "result", entry->result,
+            "version", entry->version, "previous", entry->previous, "slot", entry->slot, "code",
+            (json_int_t)entry->code, "text", entry->text, "way", entry->way, "bytes_fetched",
+            (json_int_t)entry->n_fetched_bytes, "bytes_whole", (json_int_t)entry->n_whole_bytes,
+            "requests", (json_int_t)entry->n_requests);
     if (line)
         json_dumpf(line, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
     putchar('\n');

@@ -170,11 +170,17 @@ static void print_json(const Status *status)
             (json_int_t)view->next_check_usec, "last_error", view->last_error, "last_error_code",
             (json_int_t)view->last_error_code, "config_warning", view->config_warning, "slots",
             slots_to_json(status));
-    if (root && more && json_object_update(root, more) == 0)
+    json_t *fetch = json_pack("{s:s, s:s, s:I, s:I, s:I, s:s}", "fetch_way", view->fetch_way,
+            "fetch_text", view->fetch_text, "bytes_to_fetch", (json_int_t)view->n_bytes_to_fetch,
+            "bytes_whole", (json_int_t)view->n_bytes_whole, "requests",
+            (json_int_t)view->n_requests, "deferred", view->deferred);
+    if (root && more && fetch && json_object_update(root, more) == 0 &&
+            json_object_update(root, fetch) == 0)
         json_dumpf(root, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
     putchar('\n');
     json_decref(root);
     json_decref(more);
+    json_decref(fetch);
 }
 
 static void print_time(const char *name, uint64_t usec, const char *none)
@@ -256,6 +262,10 @@ static void print_text(const Status *status)
 {
     const EngineView *view = &status->view;
     print_phase(status);
+    if (view->fetch_text[0])
+        printf("%-13s %s\n", "Download:", view->fetch_text);
+    if (view->deferred[0])
+        printf("%-13s %s\n", "Waits:", view->deferred);
     printf("%-13s %s %s%s%s\n", "System:", view->product, view->version,
             view->running_slot[0] ? " from " : "", view->running_slot);
     printf("%-13s %s, %s\n", "Channel:", view->channel,

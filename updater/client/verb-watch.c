@@ -16,7 +16,7 @@
 typedef struct {
     const ClientOptions *options;
     EngineProxy *proxy;
-    char said[1024]; /* what was printed last */
+    char said[2048]; /* what was printed last */
     bool was_gone;
 } Watch;
 
@@ -44,16 +44,20 @@ static void print_end(Watch *watch, const EngineEnd *end)
 static void print_view(Watch *watch, const EngineView *view)
 {
     char text[sizeof(watch->said)];
-    snprintf(text, sizeof(text), "%s%s%s%s%s", view->phase, view->new_version[0] ? " " : "",
-            view->new_version, view->last_error[0] ? "; last failure: " : "", view->last_error);
+    bool has_fetch = strcmp(view->phase, "downloading") == 0 && view->fetch_text[0];
+    snprintf(text, sizeof(text), "%s%s%s%s%s%s%s%s%s", view->phase, view->new_version[0] ? " " : "",
+            view->new_version, has_fetch ? "; " : "", has_fetch ? view->fetch_text : "",
+            view->deferred[0] ? "; waits: " : "", view->deferred,
+            view->last_error[0] ? "; last failure: " : "", view->last_error);
     if (strcmp(text, watch->said) == 0)
         return;
     strcpy(watch->said, text);
     print_line(watch,
-            json_pack("{s:s, s:s, s:s, s:s, s:s, s:I}", "phase", view->phase, "version",
+            json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:s}", "phase", view->phase, "version",
                     view->version, "new_version", view->new_version, "channel", view->channel,
                     "last_error", view->last_error, "last_error_code",
-                    (json_int_t)view->last_error_code),
+                    (json_int_t)view->last_error_code, "fetch_text", view->fetch_text, "deferred",
+                    view->deferred),
             text);
 }
 

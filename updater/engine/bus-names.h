@@ -47,7 +47,13 @@
  *     Phase s ("idle", "checking", "starting", "preparing", "downloading", "verifying",
  *     "committing", "rolling-back", "need-reboot"), LastError s, LastErrorCode u, ConfigWarning s
  *     (what was left out of update.conf, with file and line; ""),
- *     BytesDone t, BytesTotal t, BytesFetched t (no change signals: polled), Channel s, Server s
+ *     FetchWay s (how the payload comes: "whole", "adaptive": what this machine lacks of it,
+ *     "delta": it holds the difference to the running version, "file"; "" before that is known),
+ *     FetchText s (the same in words, with the reason, and at the end what came of it) - both of
+ *     what is under way, else of the last install since the daemon's start -, Deferred s (why the
+ *     version that is offered is not fetched by itself; ""),
+ *     BytesDone t, BytesTotal t, BytesFetched t, BytesToFetch t (as planned, of the network),
+ *     BytesWhole t (of the payload), Requests t (no change signals: polled), Channel s, Server s
  *     ("" when disabled), Product s, Version s, NewVersion s (under way or waiting for its
  *     reboot, else ""), RunningSlot s, TargetSlot s, TableHealth s (of the partition table:
  *     "good", "primary-damaged", "backup-damaged", "copies-differ", "unreadable"; "" while the disk

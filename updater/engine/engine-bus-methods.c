@@ -221,6 +221,30 @@ static int method_get_slots(sd_bus_message *call, void *userdata, sd_bus_error *
     return r < 0 ? r : sd_bus_send(bus->bus, reply, NULL);
 }
 
+/* The property that is a number of 64 bits; false when it is none. */
+static bool find_count(const EngineStatus *status, const char *property, uint64_t *ret_count)
+{
+    const struct {
+        const char *name;
+        uint64_t count;
+    } counts[] = {
+            {"BytesDone", status->n_bytes_done},
+            {"BytesTotal", status->n_bytes_total},
+            {"BytesFetched", status->n_bytes_fetched},
+            {"BytesToFetch", status->n_bytes_to_fetch},
+            {"BytesWhole", status->n_bytes_whole},
+            {"Requests", status->n_requests},
+            {"LastCheckedUsec", status->last_checked_usec},
+            {"NextCheckUsec", status->next_check_usec},
+    };
+    for (size_t i = 0; i < ELEMENTS(counts); i++)
+        if (strcmp(property, counts[i].name) == 0) {
+            *ret_count = counts[i].count;
+            return true;
+        }
+    return false;
+}
+
 /* One getter for all properties, by name. */
 static int get_property(sd_bus *connection, const char *path, const char *interface,
         const char *property, sd_bus_message *reply, void *userdata, sd_bus_error *error)
@@ -236,6 +260,9 @@ static int get_property(sd_bus *connection, const char *path, const char *interf
     } texts[] = {
             {"Phase", engine_phase_text(s.phase)},
             {"LastError", s.last_error},
+            {"FetchWay", s.fetch_way},
+            {"FetchText", s.fetch_text},
+            {"Deferred", s.deferred},
             {"ConfigWarning", s.config_warning},
             {"Channel", s.channel},
             {"Server", s.server},
@@ -246,25 +273,15 @@ static int get_property(sd_bus *connection, const char *path, const char *interf
             {"TargetSlot", s.target_slot},
             {"TableHealth", s.table_health},
     };
-    const struct {
-        const char *name;
-        uint64_t count;
-    } counts[] = {
-            {"BytesDone", s.n_bytes_done},
-            {"BytesTotal", s.n_bytes_total},
-            {"BytesFetched", s.n_bytes_fetched},
-            {"LastCheckedUsec", s.last_checked_usec},
-            {"NextCheckUsec", s.next_check_usec},
-    };
     for (size_t i = 0; i < ELEMENTS(texts); i++)
         if (strcmp(property, texts[i].name) == 0) {
             char text[ENGINE_SOURCE_BYTES];
             printable_copy(text, sizeof(text), texts[i].text);
             return sd_bus_message_append(reply, "s", text);
         }
-    for (size_t i = 0; i < ELEMENTS(counts); i++)
-        if (strcmp(property, counts[i].name) == 0)
-            return sd_bus_message_append(reply, "t", counts[i].count);
+    uint64_t count;
+    if (find_count(&s, property, &count))
+        return sd_bus_message_append(reply, "t", count);
     return sd_bus_message_append(reply, "u", (uint32_t)s.last_error_code);
 }
 
@@ -297,9 +314,15 @@ const sd_bus_vtable engine_bus_flipside_vtable[] = {
         SD_BUS_PROPERTY("LastError", "s", get_property, 0, CHANGES),
         SD_BUS_PROPERTY("LastErrorCode", "u", get_property, 0, CHANGES),
         SD_BUS_PROPERTY("ConfigWarning", "s", get_property, 0, CHANGES),
+        SD_BUS_PROPERTY("FetchWay", "s", get_property, 0, CHANGES),
+        SD_BUS_PROPERTY("FetchText", "s", get_property, 0, CHANGES),
+        SD_BUS_PROPERTY("Deferred", "s", get_property, 0, CHANGES),
         SD_BUS_PROPERTY("BytesDone", "t", get_property, 0, 0),
         SD_BUS_PROPERTY("BytesTotal", "t", get_property, 0, 0),
         SD_BUS_PROPERTY("BytesFetched", "t", get_property, 0, 0),
+        SD_BUS_PROPERTY("BytesToFetch", "t", get_property, 0, 0),
+        SD_BUS_PROPERTY("BytesWhole", "t", get_property, 0, 0),
+        SD_BUS_PROPERTY("Requests", "t", get_property, 0, 0),
         SD_BUS_PROPERTY("Channel", "s", get_property, 0, CHANGES),
         SD_BUS_PROPERTY("Server", "s", get_property, 0, CHANGES),
         SD_BUS_PROPERTY("Product", "s", get_property, 0, CHANGES),

@@ -51,9 +51,9 @@ static void on_status(void *userdata)
     if (!bus->sent_status || strcmp(bus->sent_status, bus_words_status(&status)) != 0)
         send_status_update(bus, &status);
     int r = sd_bus_emit_properties_changed(bus->bus, BUS_PATH, BUS_INTERFACE_FLIPSIDE, "Phase",
-            "LastError", "LastErrorCode", "ConfigWarning", "Channel", "Server", "Product",
-            "Version", "NewVersion", "RunningSlot", "TargetSlot", "TableHealth", "LastCheckedUsec",
-            "NextCheckUsec", NULL);
+            "LastError", "LastErrorCode", "FetchWay", "FetchText", "Deferred", "ConfigWarning",
+            "Channel", "Server", "Product", "Version", "NewVersion", "RunningSlot", "TargetSlot",
+            "TableHealth", "LastCheckedUsec", "NextCheckUsec", NULL);
     if (r < 0)
         log_warning("cannot send PropertiesChanged: %s", strerror(-r));
 }

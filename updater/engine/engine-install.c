@@ -122,6 +122,7 @@ static void on_progress(Install *install, const InstallProgress *progress, void 
     engine->progress.warning = "";
     if (engine->offer && progress->phase == INSTALL_DOWNLOADING && progress->n_bytes_fetched > 0)
         (void)download_policy_on_bytes(&engine->state->policy);
+    engine_follow_fetch(engine, progress);
     EnginePhase phase = phase_of(progress->phase);
     if (phase != engine->phase)
         on_phase(engine, phase);
@@ -246,6 +247,7 @@ static bool has_other_url(Engine *engine, UpdateError code)
 static void on_installed(Install *install, const InstallResult *result, void *userdata)
 {
     Engine *engine = userdata;
+    engine_end_fetch(engine, result);
     /* Who hears of the success may reboot at once, and then nobody could go back to a slot of which
      * it is not known what it holds. */
     engine->is_flipped = result->code == UPDATE_OK && engine->record_task;
@@ -327,6 +329,7 @@ static int find_kernel_dir(const Engine *engine, char **ret_path)
 void engine_start_install(Engine *engine, const OmahaResponse *offer)
 {
     const Config *config = engine->config;
+    engine->fetch = (EngineFetch){};
     if (!engine->disk_path[0] || engine->disk_error.line[0]) {
         /* It may have been repaired since. */
         engine->disk_error.line[0] = '\0';

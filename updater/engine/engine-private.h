@@ -9,6 +9,7 @@
  *   engine-check.c                        the timer, asking the server, the decision
  *   engine-table.c                        the partition table's health
  *   engine-install.c                      from an offer to a flipped slot
+ *   engine-fetch.c                        what that costs of the network
  *   engine-boot.c                         which slot runs, what became of the last boot
  *   engine-takeover.c                     what update_engine has left behind
  *   engine-report.c                       events to the server
@@ -38,6 +39,14 @@ typedef struct {
     char version[ENGINE_VERSION_BYTES];       /* of ENGINE_INSTALL: what source must hold; "" any */
     char extensions[ENGINE_EXTENSIONS_BYTES]; /* of ENGINE_INSTALL: paths, a line each */
 } EngineRequest;
+
+/* What the install under way, or else the last one, costs of the network. */
+typedef struct {
+    InstallPlan plan; /* undecided: it has not come so far */
+    uint64_t n_fetched_bytes;
+    uint64_t n_requests;
+    ErrorText line; /* in words: what is planned, then what came of it */
+} EngineFetch;
 
 struct Engine {
     sd_event *event;
@@ -84,6 +93,8 @@ struct Engine {
     EngineRequest request;
     char new_version[ENGINE_VERSION_BYTES]; /* of what is under way */
     InstallProgress progress;
+    EngineFetch fetch;
+    ErrorText deferred;    /* why what is offered is not fetched by itself; "" */
     char *refused_version; /* the last offer that was declined for good: said once */
 
     OmahaExchange *exchange; /* the check; kept while its offer is installed */
@@ -207,6 +218,14 @@ void engine_start_install(Engine *engine, const OmahaResponse *offer);
 
 /* Forgets what an install that failed or was cancelled has left in the state. */
 void engine_forget_install(Engine *engine);
+
+/* engine-fetch.c */
+
+/* Keeps what is known of the cost, and says it once. */
+void engine_follow_fetch(Engine *engine, const InstallProgress *progress);
+
+/* The install has ended, however: says what it came to. */
+void engine_end_fetch(Engine *engine, const InstallResult *result);
 
 /* engine-table.c */
 

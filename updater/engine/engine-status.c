@@ -63,6 +63,12 @@ EngineStatus engine_status(const Engine *engine)
             .n_bytes_total = engine->slot_task ? slot_task_content(engine->slot_task)->size_bytes
                                                : engine->progress.n_bytes_total,
             .n_bytes_fetched = engine->progress.n_bytes_fetched,
+            .fetch_way = install_way_text(engine->fetch.plan.way),
+            .fetch_text = engine->fetch.line.line,
+            .n_bytes_to_fetch = engine->fetch.plan.n_fetch_bytes,
+            .n_bytes_whole = engine->fetch.plan.n_whole_bytes,
+            .n_requests = engine->fetch.n_requests,
+            .deferred = engine->deferred.line,
             .config_warning = engine->config_warning.line,
             .channel = config ? config->group : "",
             .server = engine->server_shown.text,

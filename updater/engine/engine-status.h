@@ -56,6 +56,13 @@ typedef struct {
     uint64_t n_bytes_done;
     uint64_t n_bytes_total;
     uint64_t n_bytes_fetched;
+    /* Of the install under way, else of the last one since the engine's start. */
+    const char *fetch_way;     /* install_way_text(); "" before it is known */
+    const char *fetch_text;    /* in words; "" */
+    uint64_t n_bytes_to_fetch; /* as planned */
+    uint64_t n_bytes_whole;    /* of the payload */
+    uint64_t n_requests;
+    const char *deferred;       /* why what is offered is not fetched by itself; "" */
     const char *config_warning; /* what was left out of update.conf; "" */
     const char *channel;
     const char *server; /* "" when disabled */

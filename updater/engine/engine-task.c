@@ -93,6 +93,9 @@ int engine_save(Engine *engine, ErrorText *error)
 void engine_remember(Engine *engine, const char *what, const char *result, const char *version,
         const char *slot, unsigned code, const char *text)
 {
+    const EngineFetch *fetch = &engine->fetch;
+    bool is_install = strcmp(what, "update") == 0 || strcmp(what, "install") == 0;
+    bool has_fetched = is_install && engine->install && fetch->n_fetched_bytes > 0;
     HistoryEntry entry = {
             .time_usec = clock_now_usec(CLOCK_REALTIME),
             .what = what,
@@ -101,6 +104,10 @@ void engine_remember(Engine *engine, const char *what, const char *result, const
             .previous = engine->config ? engine->config->version : "",
             .slot = slot,
             .code = code,
+            .way = has_fetched ? install_way_text(fetch->plan.way) : "",
+            .n_fetched_bytes = fetch->n_fetched_bytes,
+            .n_whole_bytes = fetch->plan.n_whole_bytes,
+            .n_requests = fetch->n_requests,
             .text = text,
     };
     int r = history_add(engine->state_fd, &entry);

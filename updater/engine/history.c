@@ -2,6 +2,7 @@
 #include "updater/engine/history.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "common/atomic-file.h"
@@ -13,12 +14,27 @@ struct History {
     size_t n_entries;
 };
 
+static bool add_fetch(json_t *object, const HistoryEntry *entry)
+{
+    return json_object_set_new(object, "way", json_string(entry->way)) == 0 &&
+           json_object_set_new(object, "bytes_fetched",
+                   json_integer((json_int_t)entry->n_fetched_bytes)) == 0 &&
+           json_object_set_new(
+                   object, "bytes_whole", json_integer((json_int_t)entry->n_whole_bytes)) == 0 &&
+           json_object_set_new(object, "requests", json_integer((json_int_t)entry->n_requests)) ==
+                   0;
+}
+
 static char *entry_to_line(const HistoryEntry *entry)
 {
     json_t *object = json_pack("{s:I, s:s, s:s, s:s, s:s, s:s, s:I, s:s}", "time_usec",
             (json_int_t)entry->time_usec, "what", entry->what, "result", entry->result, "version",
             entry->version, "previous", entry->previous, "slot", entry->slot, "code",
             (json_int_t)entry->code, "text", entry->text);
+    if (object && entry->way[0] && !add_fetch(object, entry)) {
+        json_decref(object);
+        return NULL;
+    }
     char *line = object ? json_dumps(object, JSON_COMPACT | JSON_PRESERVE_ORDER) : NULL;
     json_decref(object);
     return line;
@@ -67,6 +83,12 @@ static const char *text_of(const json_t *object, const char *key)
     return value ? value : "";
 }
 
+static uint64_t count_of(const json_t *object, const char *key)
+{
+    json_int_t value = json_integer_value(json_object_get(object, key));
+    return value > 0 ? (uint64_t)value : 0;
+}
+
 static HistoryEntry entry_of(const json_t *object)
 {
     json_int_t time = json_integer_value(json_object_get(object, "time_usec"));
@@ -79,6 +101,10 @@ static HistoryEntry entry_of(const json_t *object)
             .previous = text_of(object, "previous"),
             .slot = text_of(object, "slot"),
             .code = code > 0 && code <= UINT32_MAX ? (unsigned)code : 0,
+            .way = text_of(object, "way"),
+            .n_fetched_bytes = count_of(object, "bytes_fetched"),
+            .n_whole_bytes = count_of(object, "bytes_whole"),
+            .n_requests = count_of(object, "requests"),
             .text = text_of(object, "text"),
     };
 }

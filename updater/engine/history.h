@@ -20,7 +20,9 @@ typedef struct {
     const char *previous; /* version that ran then */
     const char *slot;     /* label; "" when none */
     unsigned code;        /* 0, or Omaha's error code */
-    const char *text;     /* in words; "" when there is nothing to add */
+    const char *way;      /* how it came: install_way_text(); "" when nothing was fetched */
+    uint64_t n_fetched_bytes, n_whole_bytes, n_requests; /* with way */
+    const char *text; /* in words; "" when there is nothing to add */
 } HistoryEntry;
 
 typedef struct History History;

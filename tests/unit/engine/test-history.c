@@ -26,6 +26,10 @@ static HistoryEntry make_entry(const char *version)
             .previous = "1.0",
             .slot = "USR-B",
             .code = 9,
+            .way = "adaptive",
+            .n_fetched_bytes = 22,
+            .n_whole_bytes = 350,
+            .n_requests = 41,
             .text = "a line with \"quotes\" and\nanother"};
 }
 
@@ -48,6 +52,10 @@ START_TEST(entries_come_back_in_their_order)
     ck_assert_str_eq(entries[0].slot, "USR-B");
     ck_assert_uint_eq(entries[0].code, 9);
     ck_assert_str_eq(entries[0].text, one.text);
+    ck_assert_str_eq(entries[0].way, "adaptive");
+    ck_assert_uint_eq(entries[0].n_fetched_bytes, 22);
+    ck_assert_uint_eq(entries[0].n_whole_bytes, 350);
+    ck_assert_uint_eq(entries[0].n_requests, 41);
     ck_assert_str_eq(entries[1].version, "3.0");
 }
 END_TEST
