@@ -8,6 +8,7 @@ import random
 import re
 
 from lab import MIB, main, program, run, wait_for
+from machine import table_bytes, write_at
 from machine_test import MachineTest, create_payload
 from payload import BLOCK
 from slot_image import slot_image
@@ -258,6 +259,96 @@ class Lies(AdaptiveTest):
         server.get = get
         done = machine.flipside("update", check=False)
         self.assert_refused(machine, done)
+
+
+class Budget(AdaptiveTest):
+    def deferred(self, budget, image=None, has_ranges=True):
+        """A machine with a bootable other slot, whose check has come to the end that is told."""
+        machine, server = self.machine(**({"image": image} if image else {})), self.server()
+        server.parts, server.has_ranges = "all of them", has_ranges
+        write_at(machine.disk, machine.places["USR-B"]["start"], self.image_a)
+        machine.slotctl("mark-good", "USR-B")
+        machine.before = machine.slot_sha256("USR-B"), table_bytes(machine.disk)
+        machine.configure(SERVER=server.omaha_url, FIRST_CHECK=0, DOWNLOAD_BUDGET=budget)
+        server.offer(self.payload)
+        self.check_again(machine, server)
+        return machine, server
+
+    def check_again(self, machine, server):
+        n_events = len(self.deferrals(server))
+        machine.start_engine()
+        wait_for("the event", lambda: len(self.deferrals(server)) > n_events, logs=[machine.log])
+        machine.wait_for_phase("idle")
+
+    def deferrals(self, server):
+        return [attributes for kind, result, attributes in server.events()
+                if (kind, result) == ("3", "9")]
+
+    def assert_deferred(self, machine, server):
+        self.assertEqual({event["errorcode"] for event in self.deferrals(server)}, {"36"})
+        self.assertEqual((machine.slot_sha256("USR-B"), table_bytes(machine.disk)), machine.before)
+        self.assert_untouched(machine)
+        status = machine.status()
+        self.assertRegex(status["deferred"], r"^version 2.0.0 would fetch \S+ .B, more than the")
+        self.assertEqual((status["phase"], status["last_error"]), ("idle", ""))
+        self.assertIn("Waits: ", machine.flipside("status").stdout)
+
+    def test_too_much_waits_and_nothing_is_touched(self):
+        machine, server = self.deferred("100K")
+        self.assert_deferred(machine, server)
+        server.wait_until_idle()
+        n_sent = server.bytes_sent()
+        self.assertLess(n_sent, self.n_metadata() + 1024)
+        for _ in range(2):
+            machine.stop_engine()
+            self.check_again(machine, server)
+            self.assert_deferred(machine, server)
+        server.wait_until_idle()
+        self.assertEqual(server.bytes_sent(), n_sent, "the metadata was fetched again")
+        self.assertIn("deferred", machine.flipside("history").stdout)
+        # A person may; and what was kept is of use.
+        machine.flipside("update")
+        self.assert_installed(machine)
+        status = machine.status()
+        self.assertEqual((status["deferred"], status["fetch_way"]), ("", "adaptive"))
+        server.wait_until_idle()
+        self.assertLess(server.bytes_sent(), self.n_payload // 8)
+
+    def test_what_can_be_afforded_is_installed(self):
+        machine, server = self.machine(), self.server()
+        server.parts = "all of them"
+        server.offer(self.payload)
+        machine.configure(SERVER=server.omaha_url, FIRST_CHECK=0, DOWNLOAD_BUDGET="1M")
+        machine.start_engine()
+        machine.wait_for_phase("need-reboot")
+        self.assert_installed(machine)
+        self.assertEqual(self.deferrals(server), [])
+
+    def test_all_of_it_is_too_much(self):
+        """Nothing to save by, and no end of a stream: without ranges, and with another image."""
+        other = self.lab.make_image("other.img", self.image_mib, seed=77)
+        for more in ({"has_ranges": False}, {"image": other}):
+            with self.subTest(**more):
+                machine, server = self.deferred("1M", **more)
+                self.assert_deferred(machine, server)
+                machine.stop_engine()
+                server.wait_until_idle()
+                n_sent = server.bytes_sent()
+                self.check_again(machine, server)
+                self.assert_deferred(machine, server)
+                server.wait_until_idle()
+                self.assertEqual(server.bytes_sent(), n_sent)
+                machine.flipside("update")
+                self.assert_installed(machine)
+                self.assertEqual(machine.status()["fetch_way"], "whole")
+
+    def test_a_larger_budget_lets_it_go_on(self):
+        machine, server = self.deferred("100K")
+        machine.stop_engine()
+        machine.configure(SERVER=server.omaha_url, FIRST_CHECK=0, DOWNLOAD_BUDGET="1M")
+        machine.start_engine()
+        machine.wait_for_phase("need-reboot")
+        self.assert_installed(machine)
 
 
 class KilledAnywhere(AdaptiveTest):

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/clock.h"
@@ -123,8 +124,31 @@ static int read_usec(const ConfigKey *key, const char *value, void *field)
     return parse_number(key, value, field);
 }
 
+/* Bytes, with a power of 1000 behind them; as decimal as what is said of them elsewhere. */
+static int read_bytes(const ConfigKey *key, const char *value, void *field)
+{
+    size_t n_digits = strspn(value, "0123456789");
+    if (n_digits == 0 || n_digits > 13)
+        return -EINVAL;
+    static const char suffixes[] = "KMG";
+    const char *suffix = value + n_digits;
+    uint64_t n_bytes = strtoull(value, NULL, 10);
+    if (suffix[0] != '\0') {
+        const char *found = strchr(suffixes, suffix[0]);
+        if (!found || suffix[1] != '\0' || n_bytes > key->max)
+            return -EINVAL;
+        for (const char *power = suffixes; power <= found; power++)
+            n_bytes *= 1000;
+    }
+    if (n_bytes != 0 && (n_bytes < key->min || n_bytes > key->max))
+        return -EINVAL;
+    *(uint64_t *)field = n_bytes;
+    return 0;
+}
+
 #define NAME "letters, digits and . _ - + ~ (128 at most)"
 #define DAY_SEC (24 * 60 * 60)
+#define BYTES_MAX (1000 * UINT64_C(1000000000))
 
 static const ConfigKey keys[] = {
         {
@@ -175,6 +199,34 @@ static const ConfigKey keys[] = {
                 .read = read_text_or_none,
                 .offset = offsetof(Config, download_password),
                 .origin_offset = offsetof(Config, password_file),
+        },
+        {
+                .name = "DOWNLOAD_BUDGET",
+                .default_value = "0",
+                .wants = "a number of bytes, also with K, M or G (powers of 1000) at its end, such "
+                         "as 50M; or 0",
+                .help = "What an update that starts by itself may fetch, for links that cost. Of a "
+                        "version that would fetch more, nothing but its metadata is: the other "
+                        "slot stays as it is, the server is told that the update is deferred, and "
+                        "it is tried again at each check. flipside status says what it would "
+                        "fetch; flipside update installs it regardless. What is foreseen counts: "
+                        "parts that have to be fetched twice come on top. 0: no bound.",
+                .read = read_bytes,
+                .offset = offsetof(Config, download_budget_bytes),
+                .min = 1,
+                .max = BYTES_MAX,
+        },
+        {
+                .name = "DOWNLOAD_RATE",
+                .default_value = "0",
+                .wants = "a number of bytes from 10K to 1000G, also with K, M or G (powers of "
+                         "1000) at its end; or 0",
+                .help = "How many bytes of a payload are fetched in a second, on average over a "
+                        "few seconds. 0: as many as the link brings.",
+                .read = read_bytes,
+                .offset = offsetof(Config, download_rate_bytes),
+                .min = 10000,
+                .max = BYTES_MAX,
         },
         {
                 .name = "ALLOW_DOWNGRADE",

@@ -41,15 +41,17 @@ typedef struct Config {
     char *app_id;            /* <OS>_RELEASE_APPID, update_engine's default with braces */
     char *policy_server;     /* PCR_POLICY_SERVER, an http(s) URL; NULL */
     /* ours */
-    char *product;                /* <OS>_RELEASE_PRODUCT, FLIPSIDE_OS: payloads must be for it */
-    bool allow_downgrade;         /* ALLOW_DOWNGRADE=yes|no */
-    unsigned boot_tries;          /* BOOT_TRIES=1..15, 3 */
-    uint64_t poll_interval_usec;  /* POLL_INTERVAL=SECONDS, 45 min; 60 s to 24 h */
-    uint64_t first_check_usec;    /* FIRST_CHECK=SECONDS after start, 7 min; 0 to 24 h */
-    unsigned poll_jitter_percent; /* POLL_JITTER=PERCENT of the wait, both ways, 0..50, 11 */
-    const char *server_file;      /* which file said SERVER, for messages; static; NULL: none */
-    const char *group_file;       /* the same of GROUP */
-    const char *password_file;    /* the same of DOWNLOAD_PASSWORD */
+    char *product;                  /* <OS>_RELEASE_PRODUCT, FLIPSIDE_OS: payloads must be for it */
+    bool allow_downgrade;           /* ALLOW_DOWNGRADE=yes|no */
+    unsigned boot_tries;            /* BOOT_TRIES=1..15, 3 */
+    uint64_t download_budget_bytes; /* DOWNLOAD_BUDGET=BYTES[K|M|G]; 0: none */
+    uint64_t download_rate_bytes;   /* DOWNLOAD_RATE=BYTES[K|M|G] per second; 0: no limit */
+    uint64_t poll_interval_usec;    /* POLL_INTERVAL=SECONDS, 45 min; 60 s to 24 h */
+    uint64_t first_check_usec;      /* FIRST_CHECK=SECONDS after start, 7 min; 0 to 24 h */
+    unsigned poll_jitter_percent;   /* POLL_JITTER=PERCENT of the wait, both ways, 0..50, 11 */
+    const char *server_file;        /* which file said SERVER, for messages; static; NULL: none */
+    const char *group_file;         /* the same of GROUP */
+    const char *password_file;      /* the same of DOWNLOAD_PASSWORD */
 
     ErrorText warnings[CONFIG_WARNINGS_MAX]; /* what was left out, with file and line */
     size_t n_warnings;                       /* may be more than are kept */

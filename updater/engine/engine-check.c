@@ -122,6 +122,8 @@ static void wait_until_good(Engine *engine)
 
 static void act(Engine *engine, OfferDecision decision, const char *text)
 {
+    if (decision != OFFER_INSTALL)
+        engine->deferred.line[0] = '\0';
     /* What a person allowed for that install is not allowed for the next. */
     if (engine->request.is_resumed && is_final(decision))
         engine->state->has_interrupted = false;

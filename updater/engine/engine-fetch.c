@@ -48,3 +48,23 @@ void engine_end_fetch(Engine *engine, const InstallResult *result)
     if (fetch->line.line[0])
         log_fetch(engine, false, fetch->line.line);
 }
+
+/* The same at each check until something changes: a line in the journal and the history once. */
+void engine_defer(Engine *engine, const InstallResult *result)
+{
+    ErrorText text;
+    error_say(&text, 0, "%s; tried again at the next check, 'flipside update' fetches it now",
+            result->error);
+    bool is_new = strcmp(engine->deferred.line, text.line) != 0;
+    engine->deferred = text;
+    if (is_new) {
+        engine->fetch.plan = result->plan;
+        log_fetch(engine, true, text.line);
+        engine_remember(engine, "update", "deferred", engine->new_version, engine->target_label,
+                UPDATE_ERROR_BUDGET, result->error);
+    }
+    engine->fetch = (EngineFetch){};
+    engine_report(engine, OMAHA_EVENT_UPDATE_COMPLETE, OMAHA_RESULT_DEFERRED, UPDATE_ERROR_BUDGET,
+            "");
+    engine_finish(engine, ENGINE_NOT_NOW, UPDATE_OK, text.line);
+}

@@ -257,6 +257,10 @@ static void on_installed(Install *install, const InstallResult *result, void *us
         succeed(engine);
         return;
     }
+    if (result->code == UPDATE_ERROR_BUDGET) {
+        engine_defer(engine, result);
+        return;
+    }
     bool tries_next = has_other_url(engine, result->code) && result->is_url_fault;
     if (!tries_next) {
         fail(engine, result->code, result->error);
@@ -353,6 +357,8 @@ void engine_start_install(Engine *engine, const OmahaResponse *offer)
             .boot_tries = config->boot_tries,
             .state_fd = engine->state_fd,
             .postinst_limit_usec = engine->postinst_limit_usec,
+            .budget_bytes = engine->request.is_explicit ? 0 : config->download_budget_bytes,
+            .rate_bytes_per_second = config->download_rate_bytes,
     };
     _cleanup_free_ char *kernel_dir = NULL;
     _cleanup_free_ char *prefs_dir = NULL;

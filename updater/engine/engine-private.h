@@ -227,6 +227,10 @@ void engine_follow_fetch(Engine *engine, const InstallProgress *progress);
 /* The install has ended, however: says what it came to. */
 void engine_end_fetch(Engine *engine, const InstallResult *result);
 
+/* The install ended with UPDATE_ERROR_BUDGET, having changed nothing: ends the task without a
+ * failure, and tells the server. */
+void engine_defer(Engine *engine, const InstallResult *result);
+
 /* engine-table.c */
 
 /* At start, after engine_find_slots(): looks after the table from now on. Errors: of

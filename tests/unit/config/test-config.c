@@ -46,6 +46,8 @@ START_TEST(every_key_has_its_default)
     ck_assert_str_eq(config->app_id, "{e96281a6-d1af-4bde-9a0a-97b76e56dc57}");
     ck_assert_str_eq(config->product, FLIPSIDE_OS);
     ck_assert(!config->allow_downgrade);
+    ck_assert_uint_eq(config->download_budget_bytes, 0);
+    ck_assert_uint_eq(config->download_rate_bytes, 0);
     ck_assert_uint_eq(config->boot_tries, 3);
     ck_assert_uint_eq(config->poll_interval_usec, 45 * USEC_PER_MINUTE);
     ck_assert_uint_eq(config->first_check_usec, 7 * USEC_PER_MINUTE);
@@ -62,7 +64,7 @@ START_TEST(every_key_is_read)
             "# mine\nGROUP=beta\nSERVER=\"https://a.example:8443/v1/update/\"\n"
             "MACHINE_ALIAS='Ra\xc3\xbcm 7'\nDOWNLOAD_USER=u\nDOWNLOAD_PASSWORD=p w\n"
             "ALLOW_DOWNGRADE=yes\nBOOT_TRIES=15\nPOLL_INTERVAL=60\nPOLL_JITTER=0\n"
-            "FIRST_CHECK=0\nREBOOT_STRATEGY=off\nREBOOT_WINDOW_START=x\nLOCKSMITHD_GROUP=x y\nPCR_POLICY_SERVER=",
+            "DOWNLOAD_BUDGET=50M\nDOWNLOAD_RATE=125K\nFIRST_CHECK=0\nREBOOT_STRATEGY=off\nREBOOT_WINDOW_START=x\nLOCKSMITHD_GROUP=x y\nPCR_POLICY_SERVER=",
             "",
             CONFIG_RELEASE_PREFIX
             "VERSION=3510.2.1+a\n" CONFIG_RELEASE_PREFIX "BOARD=amd64-usr\n" CONFIG_RELEASE_PREFIX
@@ -81,6 +83,8 @@ START_TEST(every_key_is_read)
     ck_assert_str_eq(config->app_id, "e96281a6");
     ck_assert_str_eq(config->product, "thing");
     ck_assert(config->allow_downgrade);
+    ck_assert_uint_eq(config->download_budget_bytes, 50000000);
+    ck_assert_uint_eq(config->download_rate_bytes, 125000);
     ck_assert_uint_eq(config->boot_tries, 15);
     ck_assert_uint_eq(config->poll_interval_usec, USEC_PER_MINUTE);
     ck_assert_uint_eq(config->first_check_usec, 0);
@@ -123,6 +127,17 @@ static const struct {
         {"DOWNLOAD_PASSWORD=\xff", "this value will not do"},
         {"ALLOW_DOWNGRADE=true", "yes or no"},
         {"ALLOW_DOWNGRADE=", "yes or no"},
+        {"DOWNLOAD_BUDGET=", "such as 50M"},
+        {"DOWNLOAD_BUDGET=M", "such as 50M"},
+        {"DOWNLOAD_BUDGET=-1", "such as 50M"},
+        {"DOWNLOAD_BUDGET=50MB", "such as 50M"},
+        {"DOWNLOAD_BUDGET=50m", "such as 50M"},
+        {"DOWNLOAD_BUDGET=5.5M", "such as 50M"},
+        {"DOWNLOAD_BUDGET=9999999999999G", "such as 50M"},
+        {"DOWNLOAD_BUDGET=1001G", "such as 50M"},
+        {"DOWNLOAD_BUDGET=18446744073709551617", "such as 50M"},
+        {"DOWNLOAD_RATE=9999", "10K to"},
+        {"DOWNLOAD_RATE=1M/s", "10K to"},
         {"BOOT_TRIES=0", "1 to 15"},
         {"BOOT_TRIES=16", "1 to 15"},
         {"BOOT_TRIES=+3", "1 to 15"},
