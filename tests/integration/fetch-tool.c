@@ -3,8 +3,8 @@
 /* Drives one fetch from a test: ranges, "FIRST END" a line, come on standard input, their bytes go
  * to standard output one after the other, and how it went is a JSON object on standard error.
  *
- * usage: fetch-tool [total=BYTES] [failures=N] [retry-usec=N] [stall-usec=N] [pause-every=BYTES]
- *                   URL...
+ * usage: fetch-tool [total=BYTES] [failures=N] [retry-usec=N] [stall-usec=N] [rate=BYTES]
+ *                   [pause-every=BYTES] URL...
  *
  * After an interruption a range that is begun is wanted again from its start. With pause-every,
  * no more than so many bytes are taken before the fetch is let pause until the loop comes round.
@@ -133,6 +133,7 @@ static int read_options(int n, char **arguments, FetchOptions *ret_options, Tool
                 !read_option(arguments[i], "failures", &failures) &&
                 !read_option(arguments[i], "retry-usec", &ret_options->retry_delay_usec) &&
                 !read_option(arguments[i], "stall-usec", &ret_options->stall_timeout_usec) &&
+                !read_option(arguments[i], "rate", &ret_options->rate_bytes_per_second) &&
                 !read_option(arguments[i], "pause-every", &tool->pause_every_bytes))
             break;
     ret_options->max_failures_per_url = (unsigned)failures;

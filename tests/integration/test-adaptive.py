@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import time
 
 from lab import MIB, main, program, run, wait_for
 from machine import table_bytes, write_at
@@ -106,6 +107,16 @@ class Fetches(AdaptiveTest):
         machine.flipside("install", self.payload)
         self.assertEqual(machine.status()["fetch_way"], "file")
         self.assertEqual(machine.status()["fetch_text"], "")
+
+    def test_at_a_rate(self):
+        machine, server = self.offered()
+        machine.configure(SERVER=server.omaha_url, DOWNLOAD_RATE="100K")
+        began = time.monotonic()
+        machine.flipside("update")
+        took = time.monotonic() - began
+        self.assert_installed(machine)
+        server.wait_until_idle()
+        self.assertGreater(took, server.bytes_sent() / 100_000 * 0.5)
 
     def test_nothing_is_here(self):
         other = self.lab.make_image("other.img", self.image_mib, seed=77)

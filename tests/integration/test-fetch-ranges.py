@@ -120,6 +120,24 @@ class FetchRanges(unittest.TestCase):
         self.assert_fetched(nginx.url("file"), failures=1)
         self.assertIn("limiting connections", nginx.error_log.read_text())
 
+    def test_rate(self):
+        """All requests together keep to it, in parts and one by one."""
+        for options in ("", "max_ranges 1;"):
+            with self.subTest(options=options):
+                nginx = Nginx(self.lab, self.folder, options)
+                report = self.assert_fetched(nginx.url("file"), rate=400_000)
+                self.assertGreater(report["requests"], 1)
+                self.assertGreater(report["seconds"], report["bytes"] / 400_000 * 0.7)
+                self.assertLess(report["seconds"], report["bytes"] / 400_000 * 4 + 5)
+
+    def test_rate_is_no_stall(self):
+        """A piece takes longer than what counts as a stall."""
+        nginx = Nginx(self.lab, self.folder)
+        self.ranges = [(0, 50_000)]
+        report = self.assert_fetched(nginx.url("file"), rate=20_000, stall_usec=100_000)
+        self.assertEqual(report["requests"], 1)
+        self.assertGreater(report["seconds"], 1)
+
     def test_redirect(self):
         nginx = Nginx(self.lab, self.folder, "location /old { return 302 /file; }")
         report = self.assert_fetched(nginx.url("old"))

@@ -243,6 +243,7 @@ int download_new(sd_event *event, HttpClient *http, InstallWork *work,
             .user = options->user,
             .password = options->password,
             .total_bytes = options->payload_bytes,
+            .rate_bytes_per_second = options->rate_bytes_per_second,
     };
     int r = fetch_new(
             event, http, &download->fetch_options, &fetch_handlers, download, &download->fetch);

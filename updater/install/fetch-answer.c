@@ -141,6 +141,18 @@ static size_t on_data(FetchRequest *request, uint64_t offset_bytes, const uint8_
     return fetch_is_delivered(fetch) ? n_bytes : at;
 }
 
+static void on_limit(FetchRequest *request, uint64_t wait_usec, void *userdata)
+{
+    (void)request;
+    Fetch *fetch = userdata;
+    if (fetch->is_limited)
+        return;
+    fetch->is_limited = true;
+    (void)sd_event_source_set_time_relative(fetch->rate_timer, wait_usec);
+    (void)sd_event_source_set_enabled(fetch->rate_timer, SD_EVENT_ONESHOT);
+    fetch_schedule_turn(fetch);
+}
+
 static void on_change(FetchRequest *request, void *userdata)
 {
     (void)request;
@@ -151,5 +163,6 @@ const FetchRequestHandlers fetch_request_handlers = {
         .on_head = on_head,
         .on_part = on_part,
         .on_data = on_data,
+        .on_limit = on_limit,
         .on_change = on_change,
 };

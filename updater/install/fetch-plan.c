@@ -88,6 +88,7 @@ int fetch_add_request(Fetch *fetch)
             .stall_timeout_usec = fetch->options->stall_timeout_usec,
             .stall_bytes_per_second = FETCH_MIN_BYTES_PER_SECOND,
             .meter = &fetch->meter,
+            .rate = &fetch->rate,
             .n_all_bytes = &fetch->n_bytes,
     };
     FetchRequest *request = NULL;

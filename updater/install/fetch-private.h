@@ -21,6 +21,7 @@ struct Fetch {
     uint64_t stall_timeout_usec;
     FetchUrls urls;
     LinkMeter meter;
+    RateLimit rate;
 
     bool is_active;
     FetchRange one; /* what ranges are when it is only one */
@@ -40,8 +41,10 @@ struct Fetch {
     sd_event_source *turn;  /* runs turn() */
     sd_event_source *timer; /* ends is_waiting */
     sd_event_source *stall_timer;
+    sd_event_source *rate_timer; /* ends is_limited */
     uint64_t n_bytes_at_window;  /* n_bytes when it began */
     bool is_waiting;             /* after a failure */
+    bool is_limited;             /* requests are paused by the rate */
     bool is_paused;              /* on_data took less than all */
     bool is_going_on;            /* the last request ended well, and none was begun since */
     char etag[FETCH_ETAG_BYTES]; /* of the file at the current URL; "": not known or weak */

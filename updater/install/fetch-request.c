@@ -146,6 +146,14 @@ void fetch_request_deliver(FetchRequest *request)
     }
 }
 
+void fetch_request_unlimit(FetchRequest *request)
+{
+    if (!request->is_limited)
+        return;
+    request->is_limited = false;
+    http_request_resume(request->http);
+}
+
 bool fetch_request_is_over(const FetchRequest *request)
 {
     return request->is_ended && request->n_buffered_bytes == 0;
@@ -191,6 +199,17 @@ static void count(FetchRequest *request, size_t n_bytes)
     request->n_window_bytes = 0;
 }
 
+/* Whether the rate lets the bytes come now, and takes them. */
+static bool is_in_rate(FetchRequest *request, size_t n_bytes)
+{
+    uint64_t wait_usec = rate_limit_take(request->rate, n_bytes, clock_now_usec(CLOCK_MONOTONIC));
+    if (wait_usec == 0)
+        return true;
+    request->is_limited = true;
+    request->handlers->on_limit(request, wait_usec, request->userdata);
+    return false;
+}
+
 static HttpFlow on_http_data(HttpRequest *http, const uint8_t *data, size_t n_bytes, void *userdata)
 {
     (void)http;
@@ -200,6 +219,10 @@ static HttpFlow on_http_data(HttpRequest *http, const uint8_t *data, size_t n_by
         return HTTP_ABORT;
     if (!is_direct && !has_room(request, n_bytes)) {
         request->is_http_paused = true;
+        request->window_usec = 0;
+        return HTTP_PAUSE;
+    }
+    if (!is_in_rate(request, n_bytes)) {
         request->window_usec = 0;
         return HTTP_PAUSE;
     }
@@ -271,6 +294,7 @@ int fetch_request_new(HttpClient *http, const RangeSlice *slice, const FetchRequ
     request->url = options->url;
     request->is_whole = options->is_whole;
     request->meter = options->meter;
+    request->rate = options->rate;
     request->n_all_bytes = options->n_all_bytes;
     request->window_usec = clock_now_usec(CLOCK_MONOTONIC);
     int r = start(request, http, options);

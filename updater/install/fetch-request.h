@@ -13,6 +13,7 @@
 #include "updater/install/fetch-verdict.h"
 #include "updater/install/link-meter.h"
 #include "updater/install/multipart-ranges.h"
+#include "updater/install/rate-limit.h"
 
 #define FETCH_REQUEST_BUFFER_BYTES (256 << 10)
 
@@ -27,6 +28,8 @@ typedef struct {
      * Returns how many were taken; fewer: not before fetch_request_deliver(). In its turn only. */
     size_t (*on_data)(FetchRequest *request, uint64_t offset_bytes, const uint8_t *data,
             size_t n_bytes, void *userdata);
+    /* The rate lets nothing come for so long: then fetch_request_unlimit() is wanted. */
+    void (*on_limit)(FetchRequest *request, uint64_t wait_usec, void *userdata);
     /* The head was judged, a fault was found, or the transfer ended. Must not free the request. */
     void (*on_change)(FetchRequest *request, void *userdata);
 } FetchRequestHandlers;
@@ -38,7 +41,8 @@ typedef struct {
     const char *user, *password; /* may be NULL */
     uint64_t stall_timeout_usec;
     uint32_t stall_bytes_per_second;
-    LinkMeter *meter; /* kept for the request's life, as is n_all_bytes */
+    LinkMeter *meter; /* kept for the request's life, as are rate and n_all_bytes */
+    RateLimit *rate;
     uint64_t *n_all_bytes;
 } FetchRequestOptions;
 
@@ -59,6 +63,7 @@ struct FetchRequest {
     uint8_t *buffer;        /* NULL until it is needed */
     size_t buffer_at, n_buffered_bytes;
     bool is_http_paused;
+    bool is_limited; /* paused by the rate */
 
     bool is_ended;
     HttpResult result;
@@ -67,6 +72,7 @@ struct FetchRequest {
     const char *url;       /* as in the options */
     bool is_whole;         /* as in the options */
     LinkMeter *meter;      /* the owner's */
+    RateLimit *rate;       /* the owner's */
     uint64_t *n_all_bytes; /* the owner's; bytes of bodies that came are added */
     uint64_t window_usec;  /* of CLOCK_MONOTONIC: the request, then what the meter sees; 0: over */
     uint64_t n_window_bytes;
@@ -81,6 +87,9 @@ DEFINE_CLEANUP(FetchRequest *, fetch_request_free);
 
 /* Gives on_data what waits, and lets the transfer go on when all was taken. Not from on_data. */
 void fetch_request_deliver(FetchRequest *request);
+
+/* Lets a transfer that the rate has paused go on. */
+void fetch_request_unlimit(FetchRequest *request);
 
 /* All that came has been delivered, and nothing more comes. */
 bool fetch_request_is_over(const FetchRequest *request);

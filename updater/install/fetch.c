@@ -134,7 +134,8 @@ static bool run_queue(Fetch *fetch)
 static void watch_for_stall(Fetch *fetch)
 {
     int is_on = SD_EVENT_OFF;
-    bool is_due = fetch->is_active && fetch->n_queued > 0 && !fetch->is_paused;
+    bool is_due =
+            fetch->is_active && fetch->n_queued > 0 && !fetch->is_paused && !fetch->is_limited;
     (void)sd_event_source_get_enabled(fetch->stall_timer, &is_on);
     if (is_due == (is_on != SD_EVENT_OFF))
         return;
@@ -190,6 +191,18 @@ static int on_turn(sd_event_source *source, void *userdata)
     return 0;
 }
 
+static int on_rate_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    (void)source;
+    (void)usec;
+    Fetch *fetch = userdata;
+    fetch->is_limited = false;
+    for (size_t i = 0; i < fetch->n_queued; i++)
+        fetch_request_unlimit(fetch->queue[i]);
+    fetch_schedule_turn(fetch);
+    return 0;
+}
+
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
     (void)source;
@@ -208,6 +221,11 @@ static int add_sources(Fetch *fetch)
             fetch->event, &fetch->timer, CLOCK_MONOTONIC, 0, 1, on_timer, fetch);
     if (r >= 0)
         r = sd_event_source_set_enabled(fetch->timer, SD_EVENT_OFF);
+    if (r >= 0)
+        r = sd_event_add_time_relative(
+                fetch->event, &fetch->rate_timer, CLOCK_MONOTONIC, 0, 1, on_rate_timer, fetch);
+    if (r >= 0)
+        r = sd_event_source_set_enabled(fetch->rate_timer, SD_EVENT_OFF);
     if (r >= 0)
         r = sd_event_add_time_relative(
                 fetch->event, &fetch->stall_timer, CLOCK_MONOTONIC, 0, 1, on_stall_timer, fetch);
@@ -234,6 +252,7 @@ int fetch_new(sd_event *event, HttpClient *http, const FetchOptions *options,
     fetch->handlers = handlers;
     fetch->userdata = userdata;
     fetch->total_bytes = options->total_bytes;
+    fetch->rate = rate_limit_of(options->rate_bytes_per_second, clock_now_usec(CLOCK_MONOTONIC));
     fetch->retry_delay_usec =
             options->retry_delay_usec ? options->retry_delay_usec : RETRY_DELAY_DEFAULT_USEC;
     fetch->stall_timeout_usec =
@@ -257,6 +276,7 @@ void fetch_free(Fetch *fetch)
         free(fetch->ranges);
     sd_event_source_disable_unref(fetch->turn);
     sd_event_source_disable_unref(fetch->timer);
+    sd_event_source_disable_unref(fetch->rate_timer);
     sd_event_source_disable_unref(fetch->stall_timer);
     sd_event_unref(fetch->event);
     fetch_urls_done(&fetch->urls);

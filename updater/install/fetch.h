@@ -21,14 +21,16 @@ typedef struct {
     const char *const *urls; /* tried in order from first_url on, in a circle */
     size_t n_urls;           /* at least 1 */
     size_t first_url;
-    unsigned max_failures_per_url; /* in a row, without progress; 0: 10 */
-    uint64_t retry_delay_usec;     /* after a failure, doubled up to a minute; 0: 2 s */
-    const char *user, *password;   /* may be NULL */
-    uint64_t total_bytes;          /* of the file; 0: not known */
-    uint64_t stall_timeout_usec;   /* for the rule below; 0: a minute */
+    unsigned max_failures_per_url;  /* in a row, without progress; 0: 10 */
+    uint64_t retry_delay_usec;      /* after a failure, doubled up to a minute; 0: 2 s */
+    const char *user, *password;    /* may be NULL */
+    uint64_t total_bytes;           /* of the file; 0: not known */
+    uint64_t stall_timeout_usec;    /* for the rule below; 0: a minute */
+    uint64_t rate_bytes_per_second; /* no more than that, all requests together; 0: no bound */
 } FetchOptions;
 
-/* A URL that brings less than this on average over stall_timeout_usec, pauses not counted, has
+/* A URL that brings less than this on average over stall_timeout_usec, pauses (also those that the
+ * rate makes) not counted, has
  * failed: so a payload takes no longer than its size demands at this rate (four days for 300 MiB)
  * and the failures that are allowed, and a server that lets it drip cannot keep a machine from its
  * updates without anybody hearing of it. */
