@@ -20,18 +20,22 @@ BOUNDARY = "--a'b=="  # it needs quotes
 
 
 def offer(url, payload, version="2.0.0", app_id="{e96281a6-d1af-4bde-9a0a-97b76e56dc57}",
-          size=None, sha256=None, max_failures=1):
-    """An Omaha answer that offers the payload file below one URL or several. A URL has one try, so
-    that a test need not wait for ten."""
+          size=None, sha256=None, max_failures=1, deltas=()):
+    """An Omaha answer that offers the payload file below one URL or several, and deltas: (file,
+    version that it begins with) each. A URL has one try, so that a test need not wait for ten."""
     content = Path(payload).read_bytes()
     urls = "".join(f'<url codebase="{u}"/>' for u in ([url] if isinstance(url, str) else url))
+    more = "".join(f'<package name="{Path(file).name}" size="{Path(file).stat().st_size}" '
+                   f'delta_from="{base}" required="false" '
+                   f'hash_sha256="{hashlib.sha256(Path(file).read_bytes()).hexdigest()}"/>'
+                   for file, base in deltas)
     digest = base64.b64encode(sha256 or hashlib.sha256(content).digest()).decode()
     return f"""<?xml version="1.0" encoding="UTF-8"?>
 <response protocol="3.0" server="test"><daystart elapsed_seconds="0"/>
 <app appid="{app_id}" status="ok"><ping status="ok"/><updatecheck status="ok">
 <urls>{urls}</urls>
 <manifest version="{version}"><packages>
-<package name="{Path(payload).name}" size="{size or len(content)}" required="true"/></packages>
+<package name="{Path(payload).name}" size="{size or len(content)}" required="true"/>{more}</packages>
 <actions><action event="postinstall" sha256="{digest}" DisablePayloadBackoff="true"
  MaxFailureCountPerUrl="{max_failures}"/></actions>
 </manifest></updatecheck></app></response>""".encode()
@@ -84,7 +88,8 @@ class HostileServer:
 
     def offer(self, payload, urls=None, **more):
         """Serves the payload file and offers it."""
-        self.files[Path(payload).name] = Path(payload)
+        for file in (payload, *(delta for delta, _ in more.get("deltas", ()))):
+            self.files[Path(file).name] = Path(file)
         self.answer = offer(urls or self.files_url, payload, **more)
 
     def bytes_sent(self):

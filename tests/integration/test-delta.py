@@ -497,5 +497,85 @@ class Killed(DeltaTest):
         return True
 
 
+class Offered(DeltaTest):
+    """Beside the full payload."""
+
+    def offered(self, version="1.0.0", **more):
+        machine, server = self.machine(version=version, **more), self.server()
+        server.parts = "all of them"
+        machine.configure(SERVER=server.omaha_url)
+        machine.start_engine()
+        server.offer(self.full, deltas=[(self.delta, "1.0.0")])
+        return machine, server
+
+    def names(self, server):
+        server.wait_until_idle()
+        return {name for name, _, _ in server.sent}
+
+    def update(self, machine, server):
+        machine.flipside("update")
+        self.assert_installed(machine)
+        return machine.status(), self.names(server)
+
+    def assert_left(self, machine, server, reason):
+        status, names = self.update(machine, server)
+        self.assertIn(self.full.name, names)
+        self.assertIn(status["fetch_way"], ("adaptive", "whole"))
+        self.assertRegex(status["fetch_text"], "; the delta from version 1.0.0 failed: .*" + reason)
+        self.assertIn("; the full payload is fetched", machine.log.read_text())
+        self.assertEqual({result for kind, result, _ in server.events() if kind == "3"} - {"2"},
+                         {"1"})
+
+    def test_it_is_taken_where_its_base_runs(self):
+        machine, server = self.offered()
+        status, names = self.update(machine, server)
+        self.assertEqual((status["fetch_way"], names), ("delta", {self.delta.name}))
+        self.assertLess(server.bytes_sent(), self.delta.stat().st_size * 1.02)
+        self.assertEqual(status["bytes_whole"], self.delta.stat().st_size)
+
+    def test_it_is_not_taken_elsewhere(self):
+        machine, server = self.offered(version="1.0.1")
+        status, names = self.update(machine, server)
+        self.assertEqual(status["fetch_way"], "adaptive")
+        self.assertNotIn(self.delta.name, names)
+
+    def test_it_costs_too_much(self):
+        machine, server = self.machine(), self.server()
+        budget = self.delta.stat().st_size - 1
+        machine.configure(SERVER=server.omaha_url, FIRST_CHECK=0, DOWNLOAD_BUDGET=budget)
+        server.offer(self.full, deltas=[(self.delta, "1.0.0")])
+        machine.start_engine()
+        wait_for("the event", lambda: [event for event in server.events() if event[1] == "9"],
+                 logs=[machine.log])
+        self.assertEqual(self.names(server), {self.full.name})
+        self.assert_nothing_happened(machine)
+
+    def test_it_is_not_there(self):
+        machine, server = self.offered()
+        del server.files[self.delta.name]
+        self.assert_left(machine, server, "404")
+
+    def test_it_is_damaged(self):
+        machine, server = self.offered()
+        content = bytearray(self.delta.read_bytes())
+        content[-2000] ^= 0x40
+        server.files[self.delta.name] = self.file("damaged.payload", content)
+        self.assert_left(machine, server, "")
+
+    def test_what_runs_is_rotten(self):
+        machine, server = self.offered()
+        with open(machine.disk, "r+b") as disk:
+            disk.seek(machine.places["USR-A"]["start"] + 5 * MIB)
+            disk.write(bytes(BLOCK))
+        machine.running_before = machine.slot_sha256("USR-A")
+        self.assert_left(machine, server, "")
+        # It is not tried twice.
+        machine.flipside("rollback")
+        n_sent = len(server.sent)
+        machine.flipside("update")
+        server.wait_until_idle()
+        self.assertNotIn(self.delta.name, {name for name, _, _ in server.sent[n_sent:]})
+
+
 if __name__ == "__main__":
     main()

@@ -163,6 +163,7 @@ static void act(Engine *engine, OfferDecision decision, const char *text)
         return;
     }
     log_notice("%s", text);
+    engine_choose_delta(engine);
     engine_start_install(engine, engine->offer);
 }
 

@@ -81,7 +81,7 @@ static void record_running_slot(Engine *engine)
 static void on_downloaded(Engine *engine)
 {
     engine_report(engine, OMAHA_EVENT_DOWNLOAD_FINISHED, OMAHA_RESULT_SUCCESS, 0, "");
-    if (engine->offer)
+    if (engine->offer && !engine->delta)
         download_policy_on_complete(&engine->state->policy, engine->offer,
                 clock_now_usec(CLOCK_REALTIME) / USEC_PER_SEC, random_uint64());
 }
@@ -244,8 +244,16 @@ static bool has_other_url(Engine *engine, UpdateError code)
     return policy->n_attempts == n_attempts && policy->url_index != url;
 }
 
+/* With what is chosen now; inside the install's on_done. */
+static void start_again(Engine *engine)
+{
+    install_free(TAKE_PTR(engine->install));
+    engine_start_install(engine, engine->offer);
+}
+
 static void on_installed(Install *install, const InstallResult *result, void *userdata)
 {
+    (void)install;
     Engine *engine = userdata;
     engine_end_fetch(engine, result);
     /* Who hears of the success may reboot at once, and then nobody could go back to a slot of which
@@ -261,15 +269,17 @@ static void on_installed(Install *install, const InstallResult *result, void *us
         engine_defer(engine, result);
         return;
     }
+    if (engine_leaves_delta(engine, result)) {
+        start_again(engine);
+        return;
+    }
     bool tries_next = has_other_url(engine, result->code) && result->is_url_fault;
     if (!tries_next) {
         fail(engine, result->code, result->error);
         return;
     }
     log_warning("%s; trying the next URL", result->error);
-    engine->install = NULL;
-    install_free(install);
-    engine_start_install(engine, engine->offer);
+    start_again(engine);
 }
 
 static const InstallHandlers handlers = {
@@ -298,7 +308,15 @@ static void set_credentials(InstallOptions *options, const Engine *engine)
 static void set_source(InstallOptions *options, Engine *engine, const OmahaResponse *offer,
         const char **source_url)
 {
-    if (offer) {
+    if (offer && engine->delta) {
+        options->urls = engine->delta->urls;
+        options->n_urls = offer->n_urls;
+        options->max_failures_per_url = offer->max_failures_per_url;
+        options->payload_bytes = engine->delta->size_bytes;
+        options->has_payload_sha256 = true;
+        options->payload_sha256 = engine->delta->sha256;
+        options->offered_version = offer->version[0] ? offer->version : NULL;
+    } else if (offer) {
         options->urls = offer->urls;
         options->n_urls = offer->n_urls;
         options->first_url = engine->state->policy.url_index;
@@ -357,7 +375,7 @@ void engine_start_install(Engine *engine, const OmahaResponse *offer)
             .boot_tries = config->boot_tries,
             .state_fd = engine->state_fd,
             .postinst_limit_usec = engine->postinst_limit_usec,
-            .budget_bytes = engine->request.is_explicit ? 0 : config->download_budget_bytes,
+            .budget_bytes = engine_budget_bytes(engine),
             .rate_bytes_per_second = config->download_rate_bytes,
     };
     _cleanup_free_ char *kernel_dir = NULL;

@@ -101,6 +101,10 @@ struct Engine {
     size_t n_events_sent;    /* of the outbox, with the check */
     unsigned n_resume_failures;
     const OmahaResponse *offer; /* inside exchange */
+    const OmahaPackage *delta;  /* inside offer: it is installed; NULL: the full payload */
+    ErrorText delta_error;      /* why the full payload comes in its place; "" */
+    bool has_bad_delta;         /* one failed: */
+    Sha256 bad_delta;           /* this, which is not tried again */
     bool may_offer_name_hosts;  /* offer_may_name_hosts() of the server that was asked */
     Install *install;
     SlotTask *slot_task;  /* of a rollback or reset */
@@ -220,6 +224,16 @@ void engine_start_install(Engine *engine, const OmahaResponse *offer);
 void engine_forget_install(Engine *engine);
 
 /* engine-fetch.c */
+
+/* What the task under way may fetch; 0: whatever it costs. */
+uint64_t engine_budget_bytes(const Engine *engine);
+
+/* Of the offer, what is installed first: sets delta. */
+void engine_choose_delta(Engine *engine);
+
+/* The install of the delta has failed: false when the full payload would fare no better; else drops
+ * the delta. */
+bool engine_leaves_delta(Engine *engine, const InstallResult *result);
 
 /* Keeps what is known of the cost, and says it once. */
 void engine_follow_fetch(Engine *engine, const InstallProgress *progress);

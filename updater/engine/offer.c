@@ -79,3 +79,17 @@ OfferDecision offer_decide(const OmahaResponse *response, const EngineState *sta
             response->version, state->policy.n_attempts, (unsigned long long)(wait_sec / 60 + 1));
     return OFFER_BACK_OFF;
 }
+
+const OmahaPackage *offer_delta(
+        const OmahaResponse *response, const char *running_version, uint64_t budget_bytes)
+{
+    const OmahaPackage *found = NULL;
+    for (size_t i = 1; i < response->n_packages; i++) {
+        const OmahaPackage *package = &response->packages[i];
+        if (package->delta_from && strcmp(package->delta_from, running_version) == 0 &&
+                (budget_bytes == 0 || package->size_bytes <= budget_bytes) &&
+                (!found || package->size_bytes < found->size_bytes))
+            found = package;
+    }
+    return found;
+}

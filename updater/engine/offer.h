@@ -37,6 +37,15 @@ bool offer_may_name_hosts(const char *server_url);
  * a person, or a replay of an old release could take back a fix that is installed already. */
 bool offer_is_older_than_pending(const EngineState *state, const char *version);
 
+/* The delta that is tried before the full payload (inside response), or NULL: the smallest of those
+ * from the version that runs. budget_bytes 0: none.
+ *
+ * What an adaptive download would cost is not known without the full payload's metadata, an index
+ * of 8 bytes a block. A delta holds nothing that its base has, wherever it lies there, and needs no
+ * index: it is not held against it, but taken, and the full payload where it fails. */
+const OmahaPackage *offer_delta(
+        const OmahaResponse *response, const char *running_version, uint64_t budget_bytes);
+
 /* state's policy must be bound to the response (download-policy.h) when it offers an update.
  * text says the decision in one line for a person. */
 OfferDecision offer_decide(const OmahaResponse *response, const EngineState *state,

@@ -115,6 +115,7 @@ static bool begin_package(OmahaApp *app, const XmlAttributes *attributes)
             {"size", &package->size},
             {"hash_sha256", &package->hash_sha256},
             {"required", &package->required},
+            {"delta_from", &package->delta_from},
     };
     return copy_attributes(attributes, wanted, ELEMENTS(wanted));
 }
@@ -256,6 +257,7 @@ void omaha_app_free(OmahaApp *app)
         free(app->packages[i].size);
         free(app->packages[i].hash_sha256);
         free(app->packages[i].required);
+        free(app->packages[i].delta_from);
     }
     free(app->sha256);
     free(app->metadata_size);

@@ -13,6 +13,7 @@ typedef struct {
     char *size;
     char *hash_sha256;
     char *required;
+    char *delta_from;
 } OmahaAppPackage;
 
 /* All text is owned, NULL where the attribute was absent. */

@@ -169,6 +169,33 @@ static PackageResult read_package(
     return PACKAGE_READ;
 }
 
+/* What a further package says of being a delta. full is the first one. */
+static PackageResult read_delta(
+        const OmahaAppPackage *raw, const OmahaPackage *full, OmahaPackage *package)
+{
+    if (!raw->delta_from)
+        return PACKAGE_READ;
+    if (!version_is_valid(raw->delta_from) || !package->has_sha256 ||
+            package->size_bytes >= full->size_bytes)
+        return PACKAGE_NOT_USABLE;
+    package->delta_from = strdup(raw->delta_from);
+    return package->delta_from ? PACKAGE_READ : PACKAGE_NO_MEMORY;
+}
+
+static PackageResult read_further_package(
+        const OmahaAppPackage *raw, const OmahaPackage *full, OmahaPackage *ret_package)
+{
+    PackageResult result = read_package(raw, ret_package, NULL);
+    if (result != PACKAGE_READ)
+        return result;
+    result = read_delta(raw, full, ret_package);
+    if (result != PACKAGE_READ) {
+        free((char *)ret_package->name);
+        *ret_package = (OmahaPackage){};
+    }
+    return result;
+}
+
 static UpdateError read_packages(const OmahaApp *app, OmahaResponse *response, ErrorText *error)
 {
     if (app->n_packages == 0)
@@ -178,9 +205,10 @@ static UpdateError read_packages(const OmahaApp *app, OmahaResponse *response, E
     if (!packages)
         return out_of_memory(error);
     response->packages = packages;
-    for (size_t i = 0; i < app->n_packages; i++)
-        switch (read_package(
-                &app->packages[i], &packages[response->n_packages], i == 0 ? error : NULL)) {
+    for (size_t i = 0; i < app->n_packages; i++) {
+        OmahaPackage *package = &packages[response->n_packages];
+        switch (i == 0 ? read_package(&app->packages[0], package, error)
+                       : read_further_package(&app->packages[i], &packages[0], package)) {
         case PACKAGE_READ:
             response->n_packages++;
             break;
@@ -191,7 +219,34 @@ static UpdateError read_packages(const OmahaApp *app, OmahaResponse *response, E
         case PACKAGE_NO_MEMORY:
             return out_of_memory(error);
         }
+    }
     return UPDATE_OK;
+}
+
+/* Where a package lies. *ret_urls is new, and so are its strings; on failure as well. */
+static UpdateError join_urls(
+        const OmahaApp *app, const char *name, const char *const **ret_urls, ErrorText *error)
+{
+    char **urls = calloc(app->n_urls, sizeof(*urls));
+    if (!urls)
+        return out_of_memory(error);
+    *ret_urls = (const char *const *)urls;
+    for (size_t i = 0; i < app->n_urls; i++) {
+        const char *base = app->urls[i];
+        const char *slash = base[strlen(base) - 1] == '/' ? "" : "/";
+        if (asprintf(&urls[i], "%s%s%s", base, slash, name) < 0) {
+            urls[i] = NULL;
+            return out_of_memory(error);
+        }
+    }
+    return UPDATE_OK;
+}
+
+static void free_urls(const char *const *urls, size_t n_urls)
+{
+    for (size_t i = 0; urls && i < n_urls; i++)
+        free((char *)urls[i]);
+    free((char **)urls);
 }
 
 static UpdateError read_urls(const OmahaApp *app, OmahaResponse *response, ErrorText *error)
@@ -199,24 +254,20 @@ static UpdateError read_urls(const OmahaApp *app, OmahaResponse *response, Error
     if (app->n_urls == 0)
         return error_say(
                 error, UPDATE_ERROR_RESPONSE, "the update server offers an update without a URL");
-    char **urls = calloc(app->n_urls, sizeof(*urls));
-    if (!urls)
-        return out_of_memory(error);
-    response->urls = (const char *const *)urls;
     for (size_t i = 0; i < app->n_urls; i++) {
         const char *base = app->urls[i] ? app->urls[i] : "";
         if (!codebase_is_usable(base))
             return error_say(error, UPDATE_ERROR_RESPONSE,
                     "the update server offers \"%.80s\", which is no http:// or https:// URL",
                     http_url_show(base).text);
-        const char *slash = base[strlen(base) - 1] == '/' ? "" : "/";
-        if (asprintf(&urls[i], "%s%s%s", base, slash, response->packages[0].name) < 0) {
-            urls[i] = NULL;
-            return out_of_memory(error);
-        }
-        response->n_urls++;
     }
-    return UPDATE_OK;
+    response->n_urls = app->n_urls;
+    UpdateError result = join_urls(app, response->packages[0].name, &response->urls, error);
+    OmahaPackage *packages = (OmahaPackage *)response->packages;
+    for (size_t i = 1; result == UPDATE_OK && i < response->n_packages; i++)
+        if (packages[i].delta_from)
+            result = join_urls(app, packages[i].name, &packages[i].urls, error);
+    return result;
 }
 
 static UpdateError read_hash(const OmahaApp *app, OmahaResponse *response, ErrorText *error)
@@ -312,11 +363,12 @@ void omaha_response_free(OmahaResponse *response)
     free((char *)response->app_status);
     free((char *)response->check_status);
     free((char *)response->version);
-    for (size_t i = 0; i < response->n_urls; i++)
-        free((char *)response->urls[i]);
-    free((char **)response->urls);
-    for (size_t i = 0; i < response->n_packages; i++)
+    free_urls(response->urls, response->n_urls);
+    for (size_t i = 0; i < response->n_packages; i++) {
+        free_urls(response->packages[i].urls, response->n_urls);
         free((char *)response->packages[i].name);
+        free((char *)response->packages[i].delta_from);
+    }
     free((OmahaPackage *)response->packages);
     free((char *)response->metadata_signature_base64);
     free(response);

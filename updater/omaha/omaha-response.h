@@ -2,7 +2,19 @@
 #pragma once
 
 /* The Omaha v3 answer, as Nebraska, go-omaha and the ChromeOS servers write it. Hostile: bounded
- * in size, no document type, no entities, no network. Pure. */
+ * in size, no document type, no entities, no network. Pure.
+ *
+ * One thing is ours. A server may offer deltas beside the full payload, each as a further package
+ * of the manifest, which other clients pass over:
+ *
+ *     <package name="full.payload" size="367000000" required="true"/>
+ *     <package name="delta-1.0.0.payload" delta_from="1.0.0" size="9000000"
+ *              hash_sha256="HEX" required="false"/>
+ *
+ * It lies below the same codebases. delta_from is the version that must run; size and hash_sha256
+ * are of the delta, and it must be smaller than the full payload. Version, back-off and the count
+ * of failures are those of the manifest and its action; MetadataSize and MetadataSignatureRsa are
+ * the full payload's alone. On the first package delta_from says nothing. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,6 +41,8 @@ typedef struct {
     bool has_sha256; /* hash_sha256 */
     Sha256 sha256;
     bool is_required;
+    const char *delta_from;  /* a version: the package is a delta from that; NULL: it is none */
+    const char *const *urls; /* with delta_from: where it lies, as many as the payload has */
 } OmahaPackage;
 
 typedef struct OmahaResponse {
@@ -53,7 +67,7 @@ typedef struct OmahaResponse {
 /* Reads n_bytes at data (borrowed) for app_id (compared without braces and case; the only app is
  * taken whatever its id). Of updatechecks, manifests and postinstall actions in one app the first
  * counts; URLs and packages beyond the bounds are left out, and so are further packages that are
- * not usable.
+ * not usable, deltas that break one of the rules above among them.
  *
  * app@status other than "ok" is OMAHA_NOT_NOW, and so is an updatecheck@status "error-...". An
  * offer must have: URLs of http or https in printable ASCII; a first package of 1 byte to 1 TiB,

@@ -142,6 +142,24 @@ START_TEST(only_an_answer_over_https_names_hosts)
 }
 END_TEST
 
+START_TEST(the_smallest_delta_from_what_runs_is_taken)
+{
+    const OmahaPackage with_deltas[] = {
+            {.name = "full", .size_bytes = 1000},
+            {.name = "oem", .size_bytes = 1},
+            {.name = "other", .size_bytes = 2, .delta_from = "0.9"},
+            {.name = "large", .size_bytes = 90, .delta_from = "1.0"},
+            {.name = "small", .size_bytes = 80, .delta_from = "1.0"},
+    };
+    response.packages = with_deltas;
+    response.n_packages = ELEMENTS(with_deltas);
+    ck_assert_ptr_eq(offer_delta(&response, "1.0", 0), &with_deltas[4]);
+    ck_assert_ptr_eq(offer_delta(&response, "1.0", 80), &with_deltas[4]);
+    ck_assert_ptr_null(offer_delta(&response, "1.0", 79));
+    ck_assert_ptr_null(offer_delta(&response, "1.1", 0));
+}
+END_TEST
+
 Suite *unit_suite(void)
 {
     Suite *suite = suite_create("offer");
@@ -154,6 +172,7 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, what_failed_needs_a_person);
     tcase_add_test(tcase, what_is_older_needs_permission);
     tcase_add_test(tcase, what_keeps_failing_is_left_alone_for_a_while);
+    tcase_add_test(tcase, the_smallest_delta_from_what_runs_is_taken);
     tcase_add_test(tcase, only_an_answer_over_https_names_hosts);
     return suite;
 }

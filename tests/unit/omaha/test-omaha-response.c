@@ -326,6 +326,25 @@ START_TEST(floods_are_bounded)
 }
 END_TEST
 
+START_TEST(deltas_are_further_packages)
+{
+    _cleanup_(omaha_response_freep) OmahaResponse *response =
+            parse_good("good-deltas-beside-the-payload", "a");
+    ck_assert_uint_eq(response->n_packages, 4);
+    const OmahaPackage *packages = response->packages;
+    ck_assert_str_eq(packages[0].name, "p");
+    ck_assert_ptr_null(packages[0].delta_from);
+    ck_assert_str_eq(packages[1].name, "d1");
+    ck_assert_str_eq(packages[1].delta_from, "1.0.0");
+    ck_assert_str_eq(packages[1].urls[0], "http://h/d1");
+    ck_assert_str_eq(packages[1].urls[1], "http://i/x/d1");
+    ck_assert_str_eq(packages[2].delta_from, "1.1.0");
+    ck_assert_str_eq(packages[3].name, "oem-x.gz");
+    ck_assert_ptr_null(packages[3].delta_from);
+    ck_assert_ptr_null(packages[3].urls);
+}
+END_TEST
+
 #define OFFER_HEAD \
     "<response><app appid='a' status='ok'><updatecheck status='ok'><urls><url codebase='http://h'/>"
 #define OFFER_MIDDLE "</urls><manifest><packages><package name='p' size='1'/>"
@@ -368,6 +387,7 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, the_reason_is_said);
     tcase_add_test(tcase, an_offer_that_is_cut_anywhere_is_refused);
     tcase_add_test(tcase, floods_are_bounded);
+    tcase_add_test(tcase, deltas_are_further_packages);
     tcase_add_test(tcase, many_urls_and_packages_are_bounded);
     return suite;
 }
