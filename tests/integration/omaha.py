@@ -26,6 +26,10 @@ class OmahaServer:
     def add_release(self, channel, payload):
         run([program("omaha-server"), "add", self.releases, payload, channel])
 
+    def add_delta(self, channel, payload, base):
+        run([program("omaha-server"), "add", self.releases, payload, channel, "--delta-from",
+             base])
+
     def promote(self, from_channel, to_channel):
         run([program("omaha-server"), "promote", self.releases, from_channel, to_channel])
 

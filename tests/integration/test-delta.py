@@ -14,6 +14,7 @@ import payload as book
 from lab import MIB, main, program, run, wait_for
 from machine import table_bytes
 from machine_test import MachineTest, create_payload
+from omaha import OmahaServer
 from payload import BLOCK, Layout, Operation, Payload, fields, operations_of, patch
 from slot_image import slot_image
 
@@ -532,6 +533,17 @@ class Offered(DeltaTest):
         self.assertEqual((status["fetch_way"], names), ("delta", {self.delta.name}))
         self.assertLess(server.bytes_sent(), self.delta.stat().st_size * 1.02)
         self.assertEqual(status["bytes_whole"], self.delta.stat().st_size)
+
+    def test_omaha_server_offers_it(self):
+        machine, server = self.machine(), OmahaServer(self.lab)
+        self.addCleanup(server.stop)
+        server.add_release("stable", self.full)
+        server.add_delta("stable", self.delta, "1.0.0")
+        machine.configure(SERVER=server.start().url)
+        machine.start_engine()
+        machine.flipside("update")
+        self.assert_installed(machine)
+        self.assertEqual(machine.status()["fetch_way"], "delta")
 
     def test_it_is_not_taken_elsewhere(self):
         machine, server = self.offered(version="1.0.1")

@@ -164,6 +164,25 @@ class OmahaServerTest(unittest.TestCase):
 
 
 class Offers(OmahaServerTest):
+    def test_a_delta_is_offered_to_who_runs_its_base(self):
+        (self.folder / "delta").write_bytes(b"a delta")
+        done = run("add", self.folder / "releases-folder", self.folder / "delta", "stable",
+                   "--version", "2.0.0", "--delta-from", "1.0.0")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for version in ("1.0.0", "1.0.1"):
+            _, body = self.server.check(version=version)
+            packages = ElementTree.fromstring(body).findall(".//package")
+            self.assertEqual(packages[0].get("name"), "payload")
+            self.assertEqual([(p.get("name"), p.get("delta_from"), p.get("size"),
+                               p.get("hash_sha256")) for p in packages[1:]],
+                             [("delta-1.0.0", "1.0.0", "7",
+                               hashlib.sha256(b"a delta").hexdigest())]
+                             if version == "1.0.0" else [])
+        response, body = self.get("/payload/2.0.0/delta-1.0.0")
+        self.assertEqual((response.status, body), (200, b"a delta"))
+        for path in ("delta-1.0.1", "delta-", "delta-..", "delta-1.0.0/payload", "delta"):
+            self.assertEqual(self.get("/payload/2.0.0/" + path)[0].status, 404)
+
     def test_an_update_is_offered_as_nebraska_does(self):
         response, body = self.server.check()
         self.assertEqual(response.status, 200)
@@ -533,6 +552,25 @@ class Verbs(unittest.TestCase):
         self.assertEqual(json.loads((releases / "releases/1.0/release.json").read_text())["size"],
                          34)
         self.assertEqual((releases / "channels/stable").read_text(), "1.0\n")
+
+    def test_deltas(self):
+        releases = self.folder / "d"
+        delta = self.folder / "delta"
+        delta.write_bytes(b"a delta")
+        self.assertIn("there is no release", self.refused(
+            1, "add", releases, delta, "beta", "--version", "2.0", "--delta-from", "1.0"))
+        for _ in range(2):
+            run("add", releases, self.payload, "beta", "--version", "2.0")
+            self.assertFalse((releases / "releases/2.0/delta-1.0").exists())
+            for _ in range(2):
+                done = run("add", releases, delta, "beta", "--version", "2.0", "--delta-from",
+                           "1.0")
+                self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual((releases / "releases/2.0/delta-1.0/payload").read_bytes(), b"a delta")
+        self.assertEqual(os.listdir(releases / "releases"), ["2.0"])
+        for name in ("../1", "", "a/b"):
+            self.refused(1, "add", releases, delta, "beta", "--version", "2.0", "--delta-from",
+                         name)
 
     def test_the_version_is_in_the_payload(self):
         self.payload.write_bytes(smallest_payload(b"4.5.6"))

@@ -35,6 +35,7 @@ typedef struct {
     bool is_payload; /* payload is filled in and reported at the end */
     PayloadReport payload;
     char payload_version[RELEASE_NAME_MAX + 1];
+    char payload_from[RELEASE_NAME_MAX + 1]; /* of a delta; \"\" */
     char range_text[EXCHANGE_RANGE_MAX];
     ErrorText note; /* for the log line: what the answer came to */
 } Exchange;

@@ -24,6 +24,7 @@
 #define PAYLOAD_URLS_MAX 32
 
 static const char *arg_version;
+static const char *arg_delta_from;
 static bool arg_json;
 static const char *arg_listen = "127.0.0.1:8080";
 static const char *arg_port_file;
@@ -36,6 +37,7 @@ static json_t *arg_misbehave;
 
 typedef enum {
     OPTION_VERSION = 'v',
+    OPTION_DELTA_FROM = 'd',
     OPTION_JSON = 'j',
     OPTION_LISTEN = 'l',
     OPTION_PORT_FILE = 'p',
@@ -47,7 +49,10 @@ typedef enum {
 } Option;
 
 static const struct option add_options[] = {
-        {"version", required_argument, NULL, OPTION_VERSION}, {}};
+        {"version", required_argument, NULL, OPTION_VERSION},
+        {"delta-from", required_argument, NULL, OPTION_DELTA_FROM},
+        {},
+};
 static const struct option list_options[] = {{"json", no_argument, NULL, OPTION_JSON}, {}};
 static const struct option no_options[] = {{}};
 static const struct option serve_options[] = {
@@ -65,6 +70,8 @@ static const char option_help[] =
         "\nOptions of add:\n"
         "  --version V            instead of the version in the payload's manifest; one of format 1\n"
         "                         has none\n"
+        "  --delta-from V         it is a delta for machines that run V, beside the release of its\n"
+        "                         version, which is there already\n"
         "Options of list:\n"
         "  --json\n"
         "Options of serve:\n"
@@ -90,6 +97,9 @@ static int take_option(int option, ErrorText *error)
     switch ((Option)option) {
     case OPTION_VERSION:
         arg_version = optarg;
+        return 0;
+    case OPTION_DELTA_FROM:
+        arg_delta_from = optarg;
         return 0;
     case OPTION_JSON:
         arg_json = true;
@@ -142,7 +152,7 @@ static int take_command_line(
     return 0;
 }
 
-#define ADD_USAGE "DIR PAYLOAD CHANNEL [--version V]"
+#define ADD_USAGE "DIR PAYLOAD CHANNEL [--version V] [--delta-from V]"
 static int verb_add(int argc, char **argv, void *context)
 {
     (void)context;
@@ -151,11 +161,20 @@ static int verb_add(int argc, char **argv, void *context)
     ErrorText error = {};
     Release release;
     _cleanup_close_ int folder_fd = release_folder_open(argv[1], true, &error);
-    if (folder_fd < 0 ||
-            release_folder_add(folder_fd, argv[2], arg_version, argv[3], &release, &error) < 0)
+    int r = folder_fd;
+    if (r >= 0 && arg_delta_from)
+        r = release_folder_add_delta(
+                folder_fd, argv[2], arg_version, arg_delta_from, argv[3], &release, &error);
+    else if (r >= 0)
+        r = release_folder_add(folder_fd, argv[2], arg_version, argv[3], &release, &error);
+    if (r < 0)
         return complain(&error);
-    printf("%s is release %s, %llu bytes, and on channel %s now.\n", argv[2], release.version,
-            (unsigned long long)release.size_bytes, argv[3]);
+    if (arg_delta_from)
+        printf("%s is a delta from %s to release %s, %llu bytes, on channel %s.\n", argv[2],
+                arg_delta_from, release.version, (unsigned long long)release.size_bytes, argv[3]);
+    else
+        printf("%s is release %s, %llu bytes, and on channel %s now.\n", argv[2], release.version,
+                (unsigned long long)release.size_bytes, argv[3]);
     return EXIT_SUCCESS;
 }
 

@@ -9,22 +9,29 @@
 #include "tests/omaha-server/payload-sender.h"
 #include "tests/omaha-server/release-folder.h"
 
-/* GET and HEAD of /payload/VERSION/payload, and of the same below /moved, where the redirect of the
- * faults leads and nothing misbehaves. */
+/* GET and HEAD of /payload/VERSION/payload and /payload/VERSION/delta-FROM, and of the same below
+ * /moved, where the redirect of the faults leads and nothing misbehaves. */
 
 #define MOVED "/moved"
 #define PREFIX "/payload/"
-#define SUFFIX "/payload"
+#define FULL "payload"
+#define DELTA "delta-"
 
-/* Takes VERSION out of the path. Returns false when the path is another. */
-static bool read_path(const char *path, char *ret_version)
+/* Takes VERSION and FROM ("": the full payload) out of the path. Returns false when the path is
+ * another. */
+static bool read_path(const char *path, char *ret_version, char *ret_from)
 {
     if (strncmp(path, PREFIX, strlen(PREFIX)) != 0)
         return false;
     const char *version = path + strlen(PREFIX);
     const char *slash = strchr(version, '/');
-    if (!slash || strcmp(slash, SUFFIX) != 0 || slash - version > RELEASE_NAME_MAX)
+    if (!slash || slash - version > RELEASE_NAME_MAX)
         return false;
+    bool is_delta = strncmp(slash + 1, DELTA, strlen(DELTA)) == 0;
+    const char *from = is_delta ? slash + 1 + strlen(DELTA) : "";
+    if (is_delta ? !release_name_is_valid(from) : strcmp(slash + 1, FULL) != 0)
+        return false;
+    snprintf(ret_from, RELEASE_NAME_MAX + 1, "%s", from);
     snprintf(ret_version, RELEASE_NAME_MAX + 1, "%.*s", (int)(slash - version), version);
     return release_name_is_valid(ret_version);
 }
@@ -130,7 +137,8 @@ static enum MHD_Result answer(Exchange *exchange, const Behaviour *behaviour)
     }
     Release release;
     int fd;
-    int r = release_folder_find(exchange->lab->options.folder_fd, exchange->payload_version,
+    const char *from = exchange->payload_from[0] ? exchange->payload_from : NULL;
+    int r = release_folder_find(exchange->lab->options.folder_fd, exchange->payload_version, from,
             &release, &fd, &exchange->note);
     if (r == -ENOENT)
         return exchange_answer_text(exchange, MHD_HTTP_NOT_FOUND, "There is no such release.\n");
@@ -143,7 +151,8 @@ enum MHD_Result payload_endpoint(Exchange *exchange)
 {
     const char *path = exchange->path;
     bool has_moved = strncmp(path, MOVED "/", strlen(MOVED "/")) == 0;
-    if (!read_path(has_moved ? path + strlen(MOVED) : path, exchange->payload_version))
+    if (!read_path(has_moved ? path + strlen(MOVED) : path, exchange->payload_version,
+                exchange->payload_from))
         return exchange_answer_text(exchange, MHD_HTTP_NOT_FOUND, "There is nothing here.\n");
     if (strcmp(exchange->method, "GET") != 0 && strcmp(exchange->method, "HEAD") != 0)
         return exchange_answer_text(exchange, MHD_HTTP_METHOD_NOT_ALLOWED, "GET and HEAD only.\n");

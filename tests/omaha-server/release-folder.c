@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/omaha-server/release-folder.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -19,6 +20,7 @@
 
 #define NEW_FOLDER "releases/.new"
 #define RELEASE_JSON_MAX_BYTES 4096
+#define PATH_BYTES (2 * RELEASE_NAME_MAX + 32)
 
 bool release_name_is_valid(const char *text)
 {
@@ -26,6 +28,20 @@ bool release_name_is_valid(const char *text)
                                   "._+-";
     size_t n = strlen(text);
     return n > 0 && n <= RELEASE_NAME_MAX && text[0] != '.' && strspn(text, allowed) == n;
+}
+
+static int is_entry(const struct dirent *entry)
+{
+    return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+}
+
+/* Where the release lies, or its delta. */
+static void path_of(const char *version, const char *from, char ret_path[static PATH_BYTES])
+{
+    if (from)
+        snprintf(ret_path, PATH_BYTES, "releases/%s/delta-%s", version, from);
+    else
+        snprintf(ret_path, PATH_BYTES, "releases/%s", version);
 }
 
 static int make_folder(int folder_fd, const char *path)
@@ -53,17 +69,25 @@ int release_folder_open(const char *path, bool is_made, ErrorText *error)
     return TAKE_FD(fd);
 }
 
-/* Removes a release's folder, which holds files alone. Not there is success. */
+/* Removes a release's folder, which holds files, and folders of deltas, which hold files alone. Not
+ * there is success. */
 static int remove_release(int folder_fd, const char *path)
 {
-    static const char *const files[] = {"payload", "release.json", ".release.json.new"};
     _cleanup_close_ int fd = openat(folder_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return errno == ENOENT ? 0 : -errno;
-    for (size_t i = 0; i < ELEMENTS(files); i++)
-        if (unlinkat(fd, files[i], 0) < 0 && errno != ENOENT)
-            return -errno;
-    return unlinkat(folder_fd, path, AT_REMOVEDIR) < 0 ? -errno : 0;
+    struct dirent **entries;
+    int n_entries = scandirat(folder_fd, path, &entries, is_entry, NULL), r = 0;
+    for (int i = 0; i < n_entries; i++) {
+        if (r >= 0 && unlinkat(fd, entries[i]->d_name, 0) < 0)
+            r = errno == EISDIR ? remove_release(fd, entries[i]->d_name) : -errno;
+        free(entries[i]);
+    }
+    if (n_entries >= 0)
+        free(entries);
+    if (n_entries < 0 || (r >= 0 && unlinkat(folder_fd, path, AT_REMOVEDIR) < 0))
+        return -errno;
+    return r;
 }
 
 static int write_release_json(int release_fd, const Release *release)
@@ -78,11 +102,9 @@ static int write_release_json(int release_fd, const Release *release)
     return n < 0 ? -ENOMEM : atomic_file_write(release_fd, "release.json", text, (size_t)n, 0644);
 }
 
-/* Puts NEW_FOLDER in its version's place. */
-static int put_in_place(int folder_fd, const char *version)
+/* Puts NEW_FOLDER in the place of what it stands for. */
+static int put_in_place(int folder_fd, const char *path)
 {
-    char path[RELEASE_NAME_MAX + 16];
-    snprintf(path, sizeof(path), "releases/%s", version);
     if (renameat2(folder_fd, NEW_FOLDER, folder_fd, path, RENAME_NOREPLACE) >= 0)
         return 0;
     if (errno != EEXIST)
@@ -92,8 +114,11 @@ static int put_in_place(int folder_fd, const char *version)
     return remove_release(folder_fd, NEW_FOLDER); /* the one before */
 }
 
-static int add_new_folder(int folder_fd, int payload_fd, Release *release, ErrorText *error)
+static int add_new_folder(
+        int folder_fd, int payload_fd, const char *from, Release *release, ErrorText *error)
 {
+    char path[PATH_BYTES];
+    path_of(release->version, from, path);
     int r = remove_release(folder_fd, NEW_FOLDER);
     if (r >= 0)
         r = make_folder(folder_fd, NEW_FOLDER);
@@ -113,9 +138,8 @@ static int add_new_folder(int folder_fd, int payload_fd, Release *release, Error
     snprintf(release->sha1_base64, sizeof(release->sha1_base64), "%s", digests.sha1_base64);
     r = write_release_json(release_fd, release);
     if (r >= 0)
-        r = put_in_place(folder_fd, release->version);
-    return r < 0 ? error_say(error, r, "cannot add release %s: %s", release->version, strerror(-r))
-                 : 0;
+        r = put_in_place(folder_fd, path);
+    return r < 0 ? error_say(error, r, "cannot add %s: %s", path, strerror(-r)) : 0;
 }
 
 static int check_name(const char *what, const char *name, ErrorText *error)
@@ -128,10 +152,13 @@ static int check_name(const char *what, const char *name, ErrorText *error)
             name, what, RELEASE_NAME_MAX);
 }
 
-int release_folder_add(int folder_fd, const char *payload_path, const char *version,
+/* from NULL: a release of its own. */
+static int add(int folder_fd, const char *payload_path, const char *version, const char *from,
         const char *channel, Release *ret_release, ErrorText *error)
 {
     int r = check_name("channel", channel, error);
+    if (r >= 0 && from)
+        r = check_name("version", from, error);
     if (r < 0)
         return r;
     _cleanup_close_ int payload_fd = open(payload_path, O_RDONLY | O_CLOEXEC);
@@ -148,6 +175,8 @@ int release_folder_add(int folder_fd, const char *payload_path, const char *vers
         version = own_version;
     }
     r = check_name("version", version, error);
+    if (r >= 0 && from)
+        r = release_folder_find(folder_fd, version, NULL, ret_release, NULL, error);
     if (r < 0)
         return r;
 
@@ -155,7 +184,7 @@ int release_folder_add(int folder_fd, const char *payload_path, const char *vers
     snprintf(release.version, sizeof(release.version), "%s", version);
     if (flock(folder_fd, LOCK_EX) < 0)
         return error_say(error, -errno, "cannot lock the folder: %s", strerror(errno));
-    r = add_new_folder(folder_fd, payload_fd, &release, error);
+    r = add_new_folder(folder_fd, payload_fd, from, &release, error);
     flock(folder_fd, LOCK_UN);
     if (r < 0)
         return r;
@@ -166,13 +195,25 @@ int release_folder_add(int folder_fd, const char *payload_path, const char *vers
     return 0;
 }
 
+int release_folder_add(int folder_fd, const char *payload_path, const char *version,
+        const char *channel, Release *ret_release, ErrorText *error)
+{
+    return add(folder_fd, payload_path, version, NULL, channel, ret_release, error);
+}
+
+int release_folder_add_delta(int folder_fd, const char *payload_path, const char *version,
+        const char *from, const char *channel, Release *ret_delta, ErrorText *error)
+{
+    return add(folder_fd, payload_path, version, from, channel, ret_delta, error);
+}
+
 int release_folder_point(int folder_fd, const char *channel, const char *version, ErrorText *error)
 {
     int r = check_name("channel", channel, error);
     if (r < 0)
         return r;
     Release release;
-    r = release_folder_find(folder_fd, version, &release, NULL, error);
+    r = release_folder_find(folder_fd, version, NULL, &release, NULL, error);
     if (r < 0)
         return r;
     char path[RELEASE_NAME_MAX + 16], line[RELEASE_NAME_MAX + 2];
@@ -223,13 +264,13 @@ static int parse_release_json(const char *text, size_t n_bytes, Release *ret_rel
     return r;
 }
 
-int release_folder_find(int folder_fd, const char *version, Release *ret_release,
+int release_folder_find(int folder_fd, const char *version, const char *from, Release *ret_release,
         int *ret_payload_fd, ErrorText *error)
 {
-    char path[RELEASE_NAME_MAX + 16];
-    if (!release_name_is_valid(version))
+    char path[PATH_BYTES];
+    if (!release_name_is_valid(version) || (from && !release_name_is_valid(from)))
         return error_say(error, -ENOENT, "there is no release '%.60s'", version);
-    snprintf(path, sizeof(path), "releases/%s", version);
+    path_of(version, from, path);
     _cleanup_close_ int fd = openat(folder_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return error_say(error, -errno,

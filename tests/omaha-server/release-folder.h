@@ -5,6 +5,7 @@
  *
  *     releases/VERSION/payload         the bytes
  *     releases/VERSION/release.json    version, size, sha256, sha1
+ *     releases/VERSION/delta-FROM/     the same two files of a delta from version FROM
  *     channels/CHANNEL                 the version that the channel points at, and a newline
  *
  * Every change is one rename, so that a reader sees the old state or the new. The folder is passed
@@ -32,11 +33,18 @@ bool release_name_is_valid(const char *text);
  * Returns the descriptor, or errno with error. */
 int release_folder_open(const char *path, bool is_made, ErrorText *error);
 
-/* Adds the payload file as a release (a release of that version is replaced) and points the channel
- * at it. version NULL: taken from the payload's manifest, which is not proved here.
+/* Adds the payload file as a release (a release of that version is replaced, and its deltas go) and
+ * points the channel at it. version NULL: taken from the payload's manifest, which is not proved
+ * here.
  * Errors: -EINVAL (names, a payload without a readable version), errno; with error. */
 int release_folder_add(int folder_fd, const char *payload_path, const char *version,
         const char *channel, Release *ret_release, ErrorText *error);
+
+/* Adds the payload file as a delta from version `from` to a release that is there (one that it has
+ * is replaced), and points the channel at the release. version as above.
+ * Errors: -EINVAL, -ENOENT, errno; with error. */
+int release_folder_add_delta(int folder_fd, const char *payload_path, const char *version,
+        const char *from, const char *channel, Release *ret_delta, ErrorText *error);
 
 /* Points channel at version, which must be there.
  * Errors: -EINVAL, -ENOENT, errno; with error. */
@@ -47,7 +55,8 @@ int release_folder_point(int folder_fd, const char *channel, const char *version
 int release_folder_find_channel(int folder_fd, const char *channel,
         char ret_version[static RELEASE_NAME_MAX + 1], ErrorText *error);
 
-/* The facts of one release, and when ret_payload_fd is not NULL, its payload opened for reading.
- * Errors: -ENOENT when there is no such release, -EBADMSG, errno; with error. */
-int release_folder_find(int folder_fd, const char *version, Release *ret_release,
+/* The facts of one release, or with from of its delta from that version, and when ret_payload_fd is
+ * not NULL, its payload opened for reading.
+ * Errors: -ENOENT when there is none, -EBADMSG, errno; with error. */
+int release_folder_find(int folder_fd, const char *version, const char *from, Release *ret_release,
         int *ret_payload_fd, ErrorText *error);

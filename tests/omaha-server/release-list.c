@@ -23,7 +23,7 @@ static int add_release(int folder_fd, const char *name, json_t *object, ErrorTex
 {
     Release release;
     char sha256[SHA256_HEX_CHARS + 1];
-    int r = release_folder_find(folder_fd, name, &release, NULL, error);
+    int r = release_folder_find(folder_fd, name, NULL, &release, NULL, error);
     if (r < 0)
         return r;
     sha256_to_hex(&release.sha256, sha256);

@@ -54,8 +54,25 @@ static void write_codebase(xmlTextWriter *writer, const char *codebase, const ch
     end(writer);
 }
 
-static void write_manifest(xmlTextWriter *writer, const Release *release)
+/* As updater/omaha/omaha-response.h has it; others pass over it. */
+static void write_delta(xmlTextWriter *writer, const Release *delta, const char *from)
 {
+    char name[RELEASE_NAME_MAX + 8], sha256[SHA256_HEX_CHARS + 1];
+    snprintf(name, sizeof(name), "delta-%s", from);
+    sha256_to_hex(&delta->sha256, sha256);
+    start(writer, "package");
+    attribute(writer, "name", name);
+    attribute(writer, "delta_from", from);
+    attribute(writer, "hash", delta->sha1_base64);
+    attribute(writer, "hash_sha256", sha256);
+    number(writer, "size", delta->size_bytes);
+    attribute(writer, "required", "false");
+    end(writer);
+}
+
+static void write_manifest(xmlTextWriter *writer, const UpdateAnswer *answer)
+{
+    const Release *release = answer->release;
     char sha256_base64[4 * ((SHA256_BYTES + 2) / 3) + 1];
     base64_encode(release->sha256.bytes, SHA256_BYTES, sha256_base64);
     start(writer, "manifest");
@@ -67,6 +84,8 @@ static void write_manifest(xmlTextWriter *writer, const Release *release)
     number(writer, "size", release->size_bytes);
     attribute(writer, "required", "true");
     end(writer);
+    if (answer->delta)
+        write_delta(writer, answer->delta, answer->client_version);
     end(writer);
     start(writer, "actions");
     start(writer, "action");
@@ -89,7 +108,7 @@ static void write_check(xmlTextWriter *writer, const UpdateAnswer *answer)
         write_codebase(writer, answer->codebases[i], answer->release->version);
     end(writer);
     if (answer->release)
-        write_manifest(writer, answer->release);
+        write_manifest(writer, answer);
     end(writer);
 }
 

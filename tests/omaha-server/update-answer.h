@@ -18,6 +18,8 @@ typedef struct {
     const char *check_status;     /* NULL: the request had no check */
     uint64_t poll_interval_sec;   /* 0: none is sent */
     const Release *release;       /* what is offered; NULL: nothing, or an offer without manifest */
+    const Release *delta;         /* to it from client_version; NULL: none is offered */
+    const char *client_version;   /* with delta */
     const char *const *codebases; /* used with release; "{version}" in them is replaced */
     size_t n_codebases;
 } UpdateAnswer;

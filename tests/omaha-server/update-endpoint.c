@@ -36,6 +36,8 @@ typedef struct {
     bool is_known;            /* unknown clients do not get their ping answered */
     bool has_release;
     Release release;
+    bool has_delta; /* to it from what the client runs */
+    Release delta;
 } Decision;
 
 static void decline(Decision *decision, const char *verdict, const char *app_status)
@@ -64,9 +66,13 @@ static int offer(
         decision->check_status = "noupdate";
         return 0;
     }
-    r = release_folder_find(folder_fd, version, &decision->release, NULL, error);
+    r = release_folder_find(folder_fd, version, NULL, &decision->release, NULL, error);
     if (r < 0)
         return r;
+    r = release_folder_find(folder_fd, version, request->version, &decision->delta, NULL, error);
+    if (r < 0 && r != -ENOENT)
+        return r;
+    decision->has_delta = r >= 0;
     decision->verdict = "update";
     decision->check_status = "ok";
     decision->has_release = true;
@@ -135,6 +141,8 @@ static int write_answer(const Exchange *exchange, const ClientRequest *request,
             .check_status = decision->check_status,
             .poll_interval_sec = behaviour->poll_interval_sec,
             .release = has_manifest ? &release : NULL,
+            .delta = decision->has_delta ? &decision->delta : NULL,
+            .client_version = request->version,
             .codebases = options->n_payload_urls > 0 ? options->payload_urls : own_codebases,
             .n_codebases = options->n_payload_urls > 0 ? options->n_payload_urls : 1,
     };
