@@ -277,6 +277,8 @@ int main(int argc, char **argv)
 {
     /* Memory that worker threads free goes back to few arenas instead of one each (promise 10). */
     mallopt(M_ARENA_MAX, 2);
+    /* What is large goes back to the system when it is freed. */
+    mallopt(M_MMAP_THRESHOLD, 128 * 1024);
     int exit_code = parse_options(argc, argv);
     if (exit_code >= 0)
         return exit_code;
