@@ -49,74 +49,76 @@ static void print_help(void)
            "reason that is given.\n");
 }
 
+enum {
+    OPTION_BUS = 256,
+    OPTION_ROOT,
+    OPTION_STATE_DIR,
+    OPTION_DISK,
+    OPTION_SLOT,
+    OPTION_JSON,
+    OPTION_ALLOW_DOWNGRADE,
+    OPTION_TO_VERSION,
+    OPTION_DISABLE_AFTERWARDS,
+    OPTION_EXTENSION,
+    OPTION_VERSION,
+};
+
+static const struct option option_table[] = {
+        {"bus", required_argument, NULL, OPTION_BUS},
+        {"root", required_argument, NULL, OPTION_ROOT},
+        {"state-dir", required_argument, NULL, OPTION_STATE_DIR},
+        {"disk", required_argument, NULL, OPTION_DISK},
+        {"slot", required_argument, NULL, OPTION_SLOT},
+        {"json", no_argument, NULL, OPTION_JSON},
+        {"allow-downgrade", no_argument, NULL, OPTION_ALLOW_DOWNGRADE},
+        {"to-version", required_argument, NULL, OPTION_TO_VERSION},
+        {"disable-afterwards", no_argument, NULL, OPTION_DISABLE_AFTERWARDS},
+        {"extension", required_argument, NULL, OPTION_EXTENSION},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, OPTION_VERSION},
+        {},
+};
+
 /* extensions has room for argc entries. Returns -1 to go on, else the exit code. */
 static int parse_options(int argc, char **argv, ClientOptions *options, const char **extensions)
 {
-    enum {
-        BUS = 256,
-        ROOT,
-        STATE_DIR,
-        DISK,
-        SLOT,
-        JSON,
-        ALLOW_DOWNGRADE,
-        TO_VERSION,
-        DISABLE_AFTERWARDS,
-        EXTENSION,
-        VERSION
-    };
-    static const struct option table[] = {
-            {"bus", required_argument, NULL, BUS},
-            {"root", required_argument, NULL, ROOT},
-            {"state-dir", required_argument, NULL, STATE_DIR},
-            {"disk", required_argument, NULL, DISK},
-            {"slot", required_argument, NULL, SLOT},
-            {"json", no_argument, NULL, JSON},
-            {"allow-downgrade", no_argument, NULL, ALLOW_DOWNGRADE},
-            {"to-version", required_argument, NULL, TO_VERSION},
-            {"disable-afterwards", no_argument, NULL, DISABLE_AFTERWARDS},
-            {"extension", required_argument, NULL, EXTENSION},
-            {"help", no_argument, NULL, 'h'},
-            {"version", no_argument, NULL, VERSION},
-            {},
-    };
     argv[0] = (char *)FLIPSIDE; /* for what getopt_long() says; only read */
-    for (int option; (option = getopt_long(argc, argv, "h", table, NULL)) >= 0;) {
+    for (int option; (option = getopt_long(argc, argv, "h", option_table, NULL)) >= 0;) {
         switch (option) {
-        case BUS:
+        case OPTION_BUS:
             options->bus = optarg;
             break;
-        case ROOT:
+        case OPTION_ROOT:
             options->root = optarg;
             break;
-        case STATE_DIR:
+        case OPTION_STATE_DIR:
             options->state_dir = optarg;
             break;
-        case DISK:
+        case OPTION_DISK:
             options->disk = optarg;
             break;
-        case SLOT:
+        case OPTION_SLOT:
             options->slot = optarg;
             break;
-        case JSON:
+        case OPTION_JSON:
             options->is_json = true;
             break;
-        case ALLOW_DOWNGRADE:
+        case OPTION_ALLOW_DOWNGRADE:
             options->allows_downgrade = true;
             break;
-        case TO_VERSION:
+        case OPTION_TO_VERSION:
             options->to_version = optarg;
             break;
-        case DISABLE_AFTERWARDS:
+        case OPTION_DISABLE_AFTERWARDS:
             options->disables_afterwards = true;
             break;
-        case EXTENSION:
+        case OPTION_EXTENSION:
             *extensions++ = optarg;
             break;
         case 'h':
             print_help();
             return EXIT_SUCCESS;
-        case VERSION:
+        case OPTION_VERSION:
             printf(FLIPSIDE " " FLIPSIDE_VERSION "\n");
             return EXIT_SUCCESS;
         default:

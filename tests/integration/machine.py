@@ -291,6 +291,13 @@ class Machine:
     def phase(self):
         return self.property("Phase")
 
+    def progress(self):
+        """Of an install: 0 to 1 while it downloads, 1.15 when the slot is proven, 2 at its end."""
+        total = self.number("BytesTotal")
+        done = self.number("BytesDone") / total if total else 0
+        return {"downloading": done, "verifying": 1 + done * 0.15, "committing": 1.15,
+                "need-reboot": 2}.get(self.phase(), 0)
+
     def wait_for_phase(self, *phases, seconds=None):
         return wait_for(f"phase {' or '.join(phases)}", lambda: self.phase() in phases, seconds,
                         logs=[self.log])

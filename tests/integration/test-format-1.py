@@ -703,7 +703,7 @@ class KilledAnywhere(FormatOneTest):
         machine.start_engine()
         machine.call("com.coreos.update1.Flipside.Install", f"string:{url}")
         goal = source.random() * 1.2
-        wait_for("the moment", lambda: self.progress(machine) >= goal, logs=[machine.log])
+        wait_for("the moment", lambda: machine.progress() >= goal, logs=[machine.log])
         phase = machine.phase()
         phases[phase] = phases.get(phase, 0) + 1
         machine.kill_engine()
@@ -722,12 +722,6 @@ class KilledAnywhere(FormatOneTest):
             self.assertTrue(kernel.exists())
         if kernel.exists():
             self.assertEqual(kernel.read_bytes(), self.kernel)
-
-    def progress(self, machine):
-        total = machine.number("BytesTotal")
-        done = machine.number("BytesDone") / total if total else 0
-        return {"downloading": done, "verifying": 1 + done * 0.15, "committing": 1.15,
-                "need-reboot": 2}.get(machine.phase(), 0)
 
 
 if __name__ == "__main__":

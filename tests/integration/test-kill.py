@@ -105,7 +105,7 @@ class KillAnywhere(MachineTest):
     def one(self, machine, source, phases):
         machine.start_engine()
         goal = source.random() * 1.2
-        wait_for("the moment", lambda: self.progress(machine) >= goal or self.is_done(machine))
+        wait_for("the moment", lambda: machine.progress() >= goal or self.is_done(machine))
         phase = machine.phase()
         phases[phase] = phases.get(phase, 0) + 1
         machine.kill_engine()
@@ -131,12 +131,6 @@ class KillAnywhere(MachineTest):
 
     def is_done(self, machine):
         return machine.slots()["USR-B"].is_bootable
-
-    def progress(self, machine):
-        total = machine.number("BytesTotal")
-        done = machine.number("BytesDone") / total if total else 0
-        return {"downloading": done, "verifying": 1 + done * 0.15, "committing": 1.15,
-                "need-reboot": 2}.get(machine.phase(), 0)
 
 
 if __name__ == "__main__":
