@@ -597,11 +597,12 @@ class Resumes(FormatOneTest):
     def stop_behind(self, machine, server, end, n_operations):
         """Sends up to `end` and no further, and kills the daemon when that is safe."""
         def send(handler):
-            server.get = None
             first = int(handler.headers.get("Range", "bytes=0-")[6:].split("-")[0])
-            server.cut_after = [max(0, end - first)]
+            if first >= end:
+                handler.send_error(503)
+                return
+            server.cut_after = [end - first]
             server._serve(handler)
-            server.get = lambda handler: handler.send_error(503)
 
         server.get = send
         machine.start_engine()
