@@ -14,7 +14,7 @@
 /* Asking the server: the timer that begins it, request with the events that wait, answer, decision,
  * and then either the end of the task or an install. */
 
-#define DEVELOPER_FILE "root/.dev_mode" /* update_engine's, reference 2.4 */
+#define DEVELOPER_FILE "root/.dev_mode" /* update_engine's */
 #define RESUME_RETRY_MIN_USEC (5 * USEC_PER_SEC)
 #define RESUME_RETRY_MAX_USEC (10 * USEC_PER_MINUTE)
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What other programs look for in files instead of asking on the bus (reference 2.4, 7.2): a slot's
+/* What other programs look for in files instead of asking on the bus: a slot's
  * postinst, update_engine in the slot that is booted next, scripts, kured. All paths lie below a
  * root folder that stands for "/". */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What update_engine has left behind (reference 7.2): one file for each key, written in place, so
+/* What update_engine has left behind: one file for each key, written in place, so
  * that a power cut may have emptied any of them. Pure but for reading. */
 
 #include <stdbool.h>

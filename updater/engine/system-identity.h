@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Who this machine is, for the update server (reference section 1.1). */
+/* Who this machine is, for the update server. */
 
 typedef struct {
     char machine_id[33];   /* /etc/machine-id; "" when there is none */

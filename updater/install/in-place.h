@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* A delta of format 1 (reference 5.2): its operations read and write one and the same partition,
+/* A delta of format 1: its operations read and write one and the same partition,
  * which begins as a copy of what runs, and so they are done one after the other. Nothing is copied
  * that is written over: what an operation reads is taken from what runs until an earlier one has
  * written it. Not to be taken up again after an interruption. Blocks; one thread at a time. */
