@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -120,5 +122,20 @@ int fd_read_file(
     data[n_bytes] = '\0';
     *ret_data = TAKE_PTR(data);
     *ret_n_bytes = n_bytes;
+    return 0;
+}
+
+int fd_make_parents(int dir_fd, const char *path)
+{
+    _cleanup_free_ char *folder = strdup(path);
+    if (!folder)
+        return -ENOMEM;
+    char *slash = strchr(folder + (folder[0] == '/'), '/');
+    for (; slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        if (mkdirat(dir_fd, folder, 0755) < 0 && errno != EEXIST)
+            return -errno;
+        *slash = '/';
+    }
     return 0;
 }

@@ -26,3 +26,7 @@ int fd_size_bytes(int fd, uint64_t *ret_size_bytes);
  * Errors: -EFBIG when it is longer, -ENOMEM, errno of open and read. */
 int fd_read_file(
         int dir_fd, const char *path, size_t max_bytes, char **ret_data, size_t *ret_n_bytes);
+
+/* Makes the folders that path lies in, below dir_fd (AT_FDCWD for a plain path), as far as they are
+ * not there; those are not on the disk yet. Errors: -ENOMEM, errno of mkdir. */
+int fd_make_parents(int dir_fd, const char *path);

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "common/atomic-file.h"
 #include "common/env-file.h"
@@ -46,27 +45,13 @@ int pause_read(int root_fd, uint64_t now_usec, PersonsWord *ret_word, ErrorText 
     return 0;
 }
 
-static int make_folder(int root_fd, const char *path)
-{
-    _cleanup_free_ char *folder = strdup(path);
-    if (!folder)
-        return -ENOMEM;
-    for (char *slash = strchr(folder, '/'); slash; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        if (mkdirat(root_fd, folder, 0755) < 0 && errno != EEXIST)
-            return -errno;
-        *slash = '/';
-    }
-    return 0;
-}
-
 static int write_word(int root_fd, const char *path, const PersonsWord *word, ErrorText *error)
 {
     _cleanup_free_ char *text = NULL;
     size_t n_bytes;
     int r = approval_text_format(word, &text, &n_bytes);
     if (r >= 0)
-        r = make_folder(root_fd, path);
+        r = fd_make_parents(root_fd, path);
     if (r >= 0)
         r = atomic_file_write(root_fd, path, text, n_bytes, 0644);
     return r < 0 ? error_say(error, r, "/%s cannot be written: %s", path, strerror(-r)) : 0;

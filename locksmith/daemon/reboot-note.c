@@ -3,10 +3,10 @@
 
 #include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "common/atomic-file.h"
 #include "common/env-file.h"
+#include "common/fd-io.h"
 
 static bool take(const EnvFile *file, const char *key, char *text, size_t n_bytes)
 {
@@ -48,20 +48,9 @@ int reboot_note_read(int root_fd, RebootNote *ret_note, ErrorText *error)
     return r;
 }
 
-static int make_folder(int root_fd, const char *path)
-{
-    char folder[64];
-    for (const char *end = strchr(path, '/'); end; end = strchr(end + 1, '/')) {
-        snprintf(folder, sizeof(folder), "%.*s", (int)(end - path), path);
-        if (mkdirat(root_fd, folder, 0755) < 0 && errno != EEXIST)
-            return -errno;
-    }
-    return 0;
-}
-
 static int write_file(int root_fd, const char *path, const char *text, ErrorText *error)
 {
-    int r = make_folder(root_fd, path);
+    int r = fd_make_parents(root_fd, path);
     if (r >= 0)
         r = atomic_file_write(root_fd, path, text, strlen(text), 0644);
     return r < 0 ? error_say(error, r, "cannot write /%s: %s", path, strerror(-r)) : 0;

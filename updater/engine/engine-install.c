@@ -6,6 +6,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/random.h"
+#include "updater/engine/foreign-marks.h"
 #include "updater/engine/offer.h"
 #include "updater/omaha/download-policy.h"
 
@@ -381,7 +382,7 @@ void engine_start_install(Engine *engine, const OmahaResponse *offer)
     _cleanup_free_ char *kernel_dir = NULL;
     _cleanup_free_ char *prefs_dir = NULL;
     if (find_kernel_dir(engine, &kernel_dir) < 0 ||
-            asprintf(&prefs_dir, "%s/var/lib/update_engine/prefs", engine->root) < 0) {
+            asprintf(&prefs_dir, "%s/" FOREIGN_PREFS_FOLDER, engine->root) < 0) {
         fail(engine, UPDATE_ERROR_GENERIC, strerror(ENOMEM));
         return;
     }

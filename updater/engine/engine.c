@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "common/clock.h"
+#include "common/fd-io.h"
 #include "common/log.h"
 #include "updater/engine/engine-private.h"
 
@@ -17,23 +18,11 @@
 #define USER_AGENT "flipside/" FLIPSIDE_VERSION
 #define RESUME_WAIT_USEC USEC_PER_SEC
 
-static int make_folder(const char *path)
-{
-    _cleanup_free_ char *copy = strdup(path);
-    if (!copy)
-        return -ENOMEM;
-    for (char *slash = strchr(copy + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        if (mkdir(copy, 0755) < 0 && errno != EEXIST)
-            return -errno;
-        *slash = '/';
-    }
-    return mkdir(copy, 0755) < 0 && errno != EEXIST ? -errno : 0;
-}
-
 static int open_state_folder(Engine *engine, const char *path, ErrorText *error)
 {
-    int r = make_folder(path);
+    int r = fd_make_parents(AT_FDCWD, path);
+    if (r >= 0 && mkdir(path, 0755) < 0 && errno != EEXIST)
+        r = -errno;
     if (r >= 0)
         engine->state_fd = open(path, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
     if (engine->state_fd >= 0)

@@ -15,24 +15,9 @@
 #define PREFS_MODE 0600 /* update_engine's */
 #define MARK_MODE 0644
 
-/* Makes the folders that path lies in. */
-static int make_folders(int root_fd, const char *path)
-{
-    _cleanup_free_ char *copy = strdup(path);
-    if (!copy)
-        return -ENOMEM;
-    for (char *slash = strchr(copy, '/'); slash; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        if (mkdirat(root_fd, copy, 0755) < 0 && errno != EEXIST)
-            return -errno;
-        *slash = '/';
-    }
-    return 0;
-}
-
 static int put(int root_fd, const char *path, const char *text, size_t n_bytes, mode_t mode)
 {
-    int r = make_folders(root_fd, path);
+    int r = fd_make_parents(root_fd, path);
     return r < 0 ? r : atomic_file_write(root_fd, path, text, n_bytes, mode);
 }
 

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "common/atomic-file.h"
+#include "common/fd-io.h"
 #include "updater/install/file-share.h"
 
 #define ANSWER_FILE "full-response"
@@ -50,26 +51,15 @@ static int print_answer(
     return fclose(stream) == 0 ? 0 : -ENOMEM;
 }
 
-static int make_folders(const char *path)
-{
-    _cleanup_free_ char *copy = strdup(path);
-    if (!copy)
-        return -ENOMEM;
-    for (char *slash = strchr(copy + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        (void)mkdir(copy, 0755); /* the last one tells */
-        *slash = '/';
-    }
-    return mkdir(copy, 0755) < 0 && errno != EEXIST ? -errno : 0;
-}
-
 static int write_answer(ExtensionOffer *offer, const Extensions *extensions)
 {
     _cleanup_free_ char *text = NULL;
     size_t n;
     int r = print_answer(offer, extensions, &text, &n);
     if (r >= 0)
-        r = make_folders(extensions->folder);
+        r = fd_make_parents(AT_FDCWD, extensions->folder);
+    if (r >= 0 && mkdir(extensions->folder, 0755) < 0 && errno != EEXIST)
+        r = -errno;
     if (r < 0)
         return r;
     offer->folder_fd = open(extensions->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

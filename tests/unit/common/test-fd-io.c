@@ -101,6 +101,25 @@ START_TEST(whole_files_are_read_within_a_bound)
 }
 END_TEST
 
+START_TEST(folders_are_made_down_to_a_file)
+{
+    _cleanup_close_ int folder = open(unit_temp_dir(), O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+    struct stat st;
+    for (unsigned i = 0; i < 2; i++)
+        ck_assert_int_eq(fd_make_parents(folder, "one/two/file"), 0);
+    ck_assert_int_eq(fstatat(folder, "one/two", &st, 0), 0);
+    ck_assert(S_ISDIR(st.st_mode));
+    ck_assert_int_eq(faccessat(folder, "one/two/file", F_OK, 0), -1);
+    ck_assert_int_eq(fd_make_parents(folder, "file"), 0);
+
+    char path[600];
+    snprintf(path, sizeof(path), "%s/three/file", unit_temp_dir());
+    ck_assert_int_eq(fd_make_parents(AT_FDCWD, path), 0);
+    ck_assert_int_eq(faccessat(AT_FDCWD, path, F_OK, 0), -1);
+    ck_assert_int_eq(fd_make_parents(AT_FDCWD, "/proc/none/file"), -ENOENT);
+}
+END_TEST
+
 Suite *unit_suite(void)
 {
     Suite *suite = suite_create("fd-io");
@@ -110,5 +129,6 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, a_write_that_stops_half_way_is_an_error);
     tcase_add_test(tcase, only_files_and_block_devices_have_a_size);
     tcase_add_test(tcase, whole_files_are_read_within_a_bound);
+    tcase_add_test(tcase, folders_are_made_down_to_a_file);
     return suite;
 }
