@@ -8,7 +8,7 @@
 
 #include "common/cleanup.h"
 #include "tests/fuzz/fuzz.h"
-#include "updater/install/multipart-ranges.h"
+#include "updater/fetch/multipart-ranges.h"
 
 #define TYPE_MAX_BYTES 255
 

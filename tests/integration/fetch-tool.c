@@ -15,7 +15,7 @@
 #include <sys/resource.h>
 
 #include "common/clock.h"
-#include "updater/install/fetch.h"
+#include "updater/fetch/fetch.h"
 
 typedef struct {
     sd_event *event;

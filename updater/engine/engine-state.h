@@ -10,7 +10,7 @@
 #include "common/cleanup.h"
 #include "common/error-text.h"
 #include "partitions/slot-disk.h"
-#include "updater/install/install.h"
+#include "updater/slot/slot-proof.h"
 #include "updater/omaha/download-policy.h"
 
 #define ENGINE_STATE_FILE "state.json"

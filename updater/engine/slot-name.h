@@ -5,7 +5,7 @@
  * recorded when it was installed; and of the slot that runs, by the system's release file. */
 
 #include "partitions/slot-disk.h"
-#include "updater/install/install.h"
+#include "updater/slot/slot-proof.h"
 
 typedef struct {
     char product[129]; /* "" while not known */

@@ -5,7 +5,7 @@
 
 #include <jansson.h>
 
-#include "updater/install/install.h"
+#include "updater/slot/slot-proof.h"
 
 /* A new object, or NULL without memory. */
 json_t *slot_record_to_json(const SlotContent *content);

@@ -8,6 +8,7 @@
 #include "partitions/slot-trailer-read.h"
 #include "partitions/slot-verify.h"
 #include "updater/engine/thread-job.h"
+#include "updater/slot/slot-proof.h"
 
 struct SlotTask {
     ThreadJob *job;
@@ -136,7 +137,7 @@ static int work(const atomic_bool *is_cancelled, void *userdata)
     switch (task->kind) {
     case SLOT_TASK_PROVE:
         return task->has_trailer ? prove_by_trailer(task, is_cancelled)
-                                 : install_prove_slot(task->disk_path, task->label, &task->content,
+                                 : slot_proof_check(task->disk_path, task->label, &task->content,
                                            &task->n_bytes_done, is_cancelled, &task->error);
     case SLOT_TASK_RECORD:
         return record(task, is_cancelled);

@@ -9,7 +9,7 @@
 #include "common/error-text.h"
 #include "partitions/slot-trailer.h"
 #include "updater/engine/table-care.h"
-#include "updater/install/install.h"
+#include "updater/slot/slot-proof.h"
 
 typedef enum {
     SLOT_TASK_PROVE,      /* holds the slot against trailer, or else against content */

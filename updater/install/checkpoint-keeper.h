@@ -10,7 +10,7 @@
 
 #include "updater/install/checkpoint.h"
 #include "updater/install/install-files.h"
-#include "updater/install/install-target.h"
+#include "updater/slot/install-target.h"
 #include "updater/install/worker-pool.h"
 
 typedef struct CheckpointKeeper CheckpointKeeper;

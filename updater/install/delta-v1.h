@@ -6,7 +6,7 @@
 
 #include "updater/install/in-place.h"
 #include "updater/install/install-files.h"
-#include "updater/install/install-target.h"
+#include "updater/slot/install-target.h"
 
 typedef struct DeltaV1 DeltaV1;
 

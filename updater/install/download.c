@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "updater/install/fetch.h"
+#include "updater/fetch/fetch.h"
 
 typedef enum {
     STAGE_METADATA,

@@ -11,12 +11,12 @@
 #include "common/fd-io.h"
 #include "common/log.h"
 #include "updater/install/checkpoint-keeper.h"
-#include "updater/install/extension-offer.h"
+#include "updater/postinst/extension-offer.h"
 #include "updater/install/policy-post.h"
-#include "updater/install/postinst.h"
-#include "updater/install/slot-commit.h"
-#include "updater/install/slot-end.h"
-#include "updater/install/slot-proof.h"
+#include "updater/postinst/postinst.h"
+#include "updater/slot/slot-commit.h"
+#include "updater/slot/slot-end.h"
+#include "updater/slot/slot-proof.h"
 
 #define POSTINST_FOLDER "postinst" /* of the state folder */
 

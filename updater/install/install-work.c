@@ -23,8 +23,8 @@
 
 #include "common/fd-io.h"
 #include "updater/install/install-choice.h"
-#include "updater/install/slot-end.h"
-#include "updater/install/slot-scan.h"
+#include "updater/slot/slot-end.h"
+#include "updater/slot/slot-scan.h"
 
 void install_work_init(
         InstallWork *work, const InstallOptions *options, const atomic_bool *is_cancelled)

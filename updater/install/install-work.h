@@ -14,11 +14,11 @@
 #include "updater/install/delta-v1.h"
 #include "updater/install/install-files.h"
 #include "updater/install/install-source.h"
-#include "updater/install/install-target.h"
+#include "updater/slot/install-target.h"
 #include "updater/install/install.h"
 #include "updater/install/metadata-check.h"
 #include "updater/install/payload-digest.h"
-#include "updater/install/slot-seed.h"
+#include "updater/slot/slot-seed.h"
 
 typedef struct {
     const InstallOptions *options;   /* borrowed */

@@ -14,6 +14,7 @@
 #include "common/http-client.h"
 #include "common/sha256.h"
 #include "updater/install/install-way.h"
+#include "updater/slot/slot-proof.h" /* SlotContent */
 #include "updater/update-error.h"
 #include "verity/hash-tree.h"
 
@@ -39,18 +40,6 @@ typedef struct {
     const char *warning;      /* what goes wrong without stopping the install (the checkpoint cannot
                                  be written): one line, "" for none; once set it stays */
 } InstallProgress;
-
-/* What a slot holds, as it was proven; kept so that a rollback can prove it again. */
-typedef struct {
-    char version[129];
-    char product[129];
-    uint64_t size_bytes; /* covered by sha256 */
-    Sha256 sha256;       /* of the first size_bytes of the slot */
-    bool has_verity;
-    VerityParameters verity;
-    uint64_t tree_start_block;
-    Sha256 root_hash;
-} SlotContent;
 
 typedef struct {
     UpdateError code;           /* UPDATE_OK: the slot is flipped */
@@ -134,9 +123,3 @@ int install_new(sd_event *event, HttpClient *http, const InstallOptions *options
  * COMMITTING was told: a flip that has begun is finished. */
 void install_free(Install *install);
 DEFINE_CLEANUP(Install *, install_free);
-
-/* Proves that a slot holds what content says: hash, and the verity tree where it has one. Blocks;
- * for a worker thread. n_bytes_done and is_cancelled may be NULL.
- * Errors: -EBADMSG with the reason, -ECANCELED, errno. */
-int install_prove_slot(const char *disk_path, const char *label, const SlotContent *content,
-        _Atomic uint64_t *n_bytes_done, const atomic_bool *is_cancelled, ErrorText *error);

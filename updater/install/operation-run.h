@@ -12,7 +12,7 @@
 #include "updater/install/delta-v1.h"
 #include "updater/install/install-files.h"
 #include "updater/install/install-source.h"
-#include "updater/install/install-target.h"
+#include "updater/slot/install-target.h"
 #include "updater/payload/operation.h"
 
 /* What all operations of an install share; borrowed. */

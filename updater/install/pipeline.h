@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "updater/adaptive/adaptive-plan.h"
-#include "updater/install/fetch.h"
+#include "updater/fetch/fetch.h"
 #include "updater/install/operation-run.h"
 #include "updater/install/payload-digest.h"
 #include "updater/install/worker-pool.h"

@@ -13,9 +13,9 @@
 
 #include "common/fd-io.h"
 #include "updater/adaptive/adaptive-plan.h"
-#include "updater/install/link-meter.h"
-#include "updater/install/range-plan.h"
-#include "updater/install/slot-leaves.h"
+#include "updater/fetch/link-meter.h"
+#include "updater/fetch/range-plan.h"
+#include "updater/slot/slot-leaves.h"
 #include "updater/payload-tool/payload-tool.h"
 #include "verity/block-index.h"
 

@@ -10,6 +10,7 @@
 #include "tests/unit/install/payload-maker.h"
 #include "tests/unit/unit.h"
 #include "updater/payload/payload-header.h"
+#include "updater/slot/slot-proof.h"
 
 static InstallRig rig;
 static MadePayload payload;
@@ -51,7 +52,7 @@ START_TEST(file_is_installed)
     ck_assert_str_eq(rig.content.product, "acme");
     ck_assert_uint_eq(rig.content.size_bytes, payload.n_content_bytes);
     ErrorText error = {0};
-    ck_assert_msg(install_prove_slot(rig.disk_path, "USR-B", &rig.content, NULL, NULL, &error) == 0,
+    ck_assert_msg(slot_proof_check(rig.disk_path, "USR-B", &rig.content, NULL, NULL, &error) == 0,
             "%s", error.line);
 }
 END_TEST
@@ -211,11 +212,11 @@ START_TEST(slot_goes_on_behind_its_tree)
     rig_assert_flipped(&rig, &payload);
     ck_assert(rig.content.has_verity);
     ErrorText error = {0};
-    ck_assert_msg(install_prove_slot(rig.disk_path, "USR-B", &rig.content, NULL, NULL, &error) == 0,
+    ck_assert_msg(slot_proof_check(rig.disk_path, "USR-B", &rig.content, NULL, NULL, &error) == 0,
             "%s", error.line);
     spoil_the_tail(&rig, &(InstallProgress){.phase = INSTALL_VERIFYING});
     ck_assert_int_eq(
-            install_prove_slot(rig.disk_path, "USR-B", &rig.content, NULL, NULL, &error), -EBADMSG);
+            slot_proof_check(rig.disk_path, "USR-B", &rig.content, NULL, NULL, &error), -EBADMSG);
 }
 END_TEST
 
@@ -237,29 +238,29 @@ START_TEST(proof_of_a_slot)
     ErrorText error = {0};
     _Atomic uint64_t n_bytes = 0;
     atomic_bool is_cancelled = false;
-    ck_assert_int_eq(install_prove_slot(
-                             rig.disk_path, "USR-B", &rig.content, &n_bytes, &is_cancelled, &error),
+    ck_assert_int_eq(
+            slot_proof_check(rig.disk_path, "USR-B", &rig.content, &n_bytes, &is_cancelled, &error),
             0);
     ck_assert_uint_eq(n_bytes, rig.content.size_bytes);
     SlotContent other = rig.content;
     other.sha256.bytes[0] ^= 1;
     ck_assert_int_eq(
-            install_prove_slot(rig.disk_path, "USR-B", &other, NULL, NULL, &error), -EBADMSG);
+            slot_proof_check(rig.disk_path, "USR-B", &other, NULL, NULL, &error), -EBADMSG);
     other = rig.content;
     other.root_hash.bytes[0] ^= 1;
     ck_assert_int_eq(
-            install_prove_slot(rig.disk_path, "USR-B", &other, NULL, NULL, &error), -EBADMSG);
+            slot_proof_check(rig.disk_path, "USR-B", &other, NULL, NULL, &error), -EBADMSG);
     other = rig.content;
     other.size_bytes = RIG_SLOT_BYTES + 4096;
     ck_assert_int_eq(
-            install_prove_slot(rig.disk_path, "USR-B", &other, NULL, NULL, &error), -EBADMSG);
+            slot_proof_check(rig.disk_path, "USR-B", &other, NULL, NULL, &error), -EBADMSG);
     ck_assert_int_eq(
-            install_prove_slot(rig.disk_path, "USR-A", &rig.content, NULL, NULL, &error), -EBADMSG);
+            slot_proof_check(rig.disk_path, "USR-A", &rig.content, NULL, NULL, &error), -EBADMSG);
     ck_assert_int_eq(
-            install_prove_slot(rig.disk_path, "USR-C", &rig.content, NULL, NULL, &error), -ENODEV);
+            slot_proof_check(rig.disk_path, "USR-C", &rig.content, NULL, NULL, &error), -ENODEV);
     is_cancelled = true;
     ck_assert_int_eq(
-            install_prove_slot(rig.disk_path, "USR-B", &rig.content, NULL, &is_cancelled, &error),
+            slot_proof_check(rig.disk_path, "USR-B", &rig.content, NULL, &is_cancelled, &error),
             -ECANCELED);
 }
 END_TEST
