@@ -210,9 +210,10 @@ static int take_for_building(uint64_t first_block, const Sha256 *digests, size_t
     return level->n_bytes == LEVEL_BUFFER_BYTES ? level_flush(level, error) : 0;
 }
 
-static int build(TreeWork *work)
+/* From level `first` on. */
+static int build_from(TreeWork *work, unsigned first)
 {
-    for (unsigned step = 0; step < work->layout.n_levels; step++) {
+    for (unsigned step = first; step < work->layout.n_levels; step++) {
         int r = walk_step(work, step, take_for_building);
         if (r < 0)
             return r;
@@ -230,7 +231,39 @@ int verity_tree_build(const VerityParameters *parameters, VerityRegion data, Ver
     int r = tree_work_init(&work, parameters, data, tree, run, error);
     if (r < 0)
         return r;
-    r = build(&work);
+    r = build_from(&work, 0);
+    if (r < 0)
+        return r;
+    *ret_root = work.root;
+    return 0;
+}
+
+/* Behind the last digest of the lowest level. */
+static int clear_end(TreeWork *work)
+{
+    static const uint8_t zeros[VERITY_BLOCK_BYTES];
+    uint64_t n_bytes = work->parameters->n_data_blocks * sizeof(Sha256);
+    size_t n_clear = (size_t)(-n_bytes % VERITY_BLOCK_BYTES);
+    uint64_t at_bytes = level_region(work, 0).offset_bytes + n_bytes;
+    int r = fd_pwrite_full(work->tree.fd, zeros, n_clear, at_bytes);
+    if (r < 0)
+        return error_say(work->error, r, "cannot write the hash tree at byte %" PRIu64 ": %s",
+                at_bytes, strerror(-r));
+    return 0;
+}
+
+int verity_tree_build_above(const VerityParameters *parameters, VerityRegion tree,
+        const VerityRun *run, Sha256 *ret_root, ErrorText *error)
+{
+    const VerityRegion no_data = {.fd = -1};
+    _cleanup_(tree_work_done) TreeWork work;
+    int r = tree_work_init(&work, parameters, no_data, tree, run, error);
+    if (r == 0 && work.layout.n_levels == 0)
+        r = error_say(error, -EINVAL, "the hash tree of a single block is made from the block");
+    if (r == 0)
+        r = clear_end(&work);
+    if (r == 0)
+        r = build_from(&work, 1);
     if (r < 0)
         return r;
     *ret_root = work.root;

@@ -68,6 +68,12 @@ int verity_hash_blocks(
 int verity_tree_build(const VerityParameters *parameters, VerityRegion data, VerityRegion tree,
         const VerityRun *run, Sha256 *ret_root, ErrorText *error);
 
+/* The levels above the lowest one, which is written (verity_leaves_write()) but for its end, where
+ * zeros go. Needs more than one data block. As verity_tree_build() else; that the lowest level is
+ * right is for the root to say. */
+int verity_tree_build_above(const VerityParameters *parameters, VerityRegion tree,
+        const VerityRun *run, Sha256 *ret_root, ErrorText *error);
+
 /* Reads data and tree and holds both against the root, from the top: the block that error names is
  * itself wrong, not only what vouches for it. run may be NULL; its progress counts the data.
  * Blocks. Errors: -EBADMSG with the first wrong block (data or tree) in error; else as above. */

@@ -2,6 +2,7 @@
 #include "verity/leaves.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "common/bytes.h"
 #include "common/cleanup.h"
@@ -41,6 +42,44 @@ int verity_leaves_read(const VerityParameters *parameters, VerityRegion tree,
         i += n_digests;
     }
     return 0;
+}
+
+/* Digests of one hash block, or of a part of it. */
+static int write_piece(
+        int fd, uint64_t at_bytes, const void *digests, size_t n_bytes, bool only_changes)
+{
+    uint8_t held[VERITY_BLOCK_BYTES];
+    if (only_changes) {
+        int r = fd_pread_full(fd, held, n_bytes, at_bytes);
+        if (r < 0)
+            return r;
+        if (memcmp(held, digests, n_bytes) == 0)
+            return 0;
+    }
+    return fd_pwrite_full(fd, digests, n_bytes, at_bytes);
+}
+
+int verity_leaves_write(const VerityParameters *parameters, VerityRegion tree, uint64_t first_block,
+        const Sha256 *digests, size_t n_digests, bool only_changes)
+{
+    VerityLayout layout;
+    int r = verity_layout_compute(parameters, &layout);
+    if (r < 0)
+        return r;
+    if (layout.n_levels == 0 || first_block > parameters->n_data_blocks ||
+            n_digests > parameters->n_data_blocks - first_block)
+        return -EINVAL;
+    uint64_t level_bytes = tree.offset_bytes + layout.level_start_block[0] * VERITY_BLOCK_BYTES;
+    while (r == 0 && n_digests > 0) {
+        size_t n_room = VERITY_DIGESTS_PER_BLOCK - first_block % VERITY_DIGESTS_PER_BLOCK;
+        size_t n = MIN(n_digests, n_room);
+        r = write_piece(tree.fd, level_bytes + first_block * sizeof(Sha256), digests,
+                n * sizeof(Sha256), only_changes);
+        first_block += n;
+        digests += n;
+        n_digests -= n;
+    }
+    return r;
 }
 
 typedef struct {

@@ -78,7 +78,7 @@ UpdateError install_work_prove(InstallWork *work, ErrorText *error)
     const PartitionUpdate *partition = work->metadata.partition;
     UpdateError code = slot_end_write(work->target, partition, error);
     if (code == UPDATE_OK)
-        code = slot_proof_build(work->target, partition, work->options->n_threads,
+        code = slot_proof_build(work->target, partition, work->read_back, work->options->n_threads,
                 &work->n_bytes_proven, work->is_cancelled, error);
     if (code == UPDATE_OK)
         code = slot_end_check(work->target, work->metadata.manifest, partition, error);

@@ -45,6 +45,7 @@ void install_work_done(InstallWork *work)
     payload_metadata_done(&work->metadata);
     free(work->is_done);
     slot_seed_free(work->seed);
+    read_back_free(work->read_back);
     payload_digest_free(work->digest);
     free(work->signature);
 }
@@ -421,6 +422,15 @@ static UpdateError resume_files(InstallWork *work, ErrorText *error)
     return work->seed ? UPDATE_OK : start_digest(work, error);
 }
 
+static UpdateError start_read_back(InstallWork *work, ErrorText *error)
+{
+    const PartitionUpdate *partition = work->metadata.partition;
+    if (!read_back_is_possible(partition))
+        return UPDATE_OK;
+    bool may_hold_tree = work->seed && slot_seed_target_has_tree(work->seed);
+    return read_back_new(work->target, partition, may_hold_tree, &work->read_back, error);
+}
+
 UpdateError install_work_prepare(InstallWork *work, ErrorText *error)
 {
     UpdateError code = install_target_prepare(work->target, error);
@@ -430,6 +440,8 @@ UpdateError install_work_prepare(InstallWork *work, ErrorText *error)
         slot_seed_use_target(work->seed);
     if (code == UPDATE_OK)
         code = work->is_resumed ? find_what_is_done(work, error) : begin_anew(work, error);
+    if (code == UPDATE_OK)
+        code = start_read_back(work, error);
     install_choice_count(work);
     drop_raw(work);
     return code;

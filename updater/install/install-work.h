@@ -18,6 +18,7 @@
 #include "updater/install/install.h"
 #include "updater/install/metadata-check.h"
 #include "updater/install/payload-digest.h"
+#include "updater/slot/read-back.h"
 #include "updater/slot/slot-seed.h"
 
 typedef struct {
@@ -40,7 +41,8 @@ typedef struct {
 
     InstallPlan plan;
     SlotSeedOptions seed_options;
-    SlotSeed *seed; /* what is here is not fetched; NULL: all is */
+    SlotSeed *seed;      /* what is here is not fetched; NULL: all is */
+    ReadBack *read_back; /* goes along with the writing; NULL: all is read back in the end */
 
     InstallFiles *files; /* beside the slot */
     uint8_t *policy;     /* of PCRs, for the server that waits for it; NULL: none. When proven */

@@ -111,7 +111,13 @@ UpdateError operation_run(const OperationPlace *place, const Operation *operatio
     return code;
 }
 
-void operation_run_drop(const OperationPlace *place, const Operation *operation)
+UpdateError operation_run_settle(
+        const OperationPlace *place, const Operation *operation, uint8_t *chunk, ErrorText *error)
 {
+    if (atomic_load(place->is_cancelled))
+        return error_say(error, UPDATE_ERROR_CANCELLED, "cancelled");
     for_each_extent(place, operation, install_target_drop);
+    if (!place->read_back || !goes_to_slot(place, operation))
+        return UPDATE_OK;
+    return read_back_operation(place->read_back, operation, chunk, error);
 }

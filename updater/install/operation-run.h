@@ -12,8 +12,9 @@
 #include "updater/install/delta-v1.h"
 #include "updater/install/install-files.h"
 #include "updater/install/install-source.h"
-#include "updater/slot/install-target.h"
 #include "updater/payload/operation.h"
+#include "updater/slot/install-target.h"
+#include "updater/slot/read-back.h"
 
 /* What all operations of an install share; borrowed. */
 typedef struct {
@@ -24,6 +25,7 @@ typedef struct {
     const DeltaV1 *delta_v1;       /* of a delta of format 1; NULL. Then one operation at a time */
     int file_fd;                   /* the payload; -1: blobs come from elsewhere */
     uint64_t blobs_offset_bytes;   /* of the first blob in the file */
+    ReadBack *read_back;           /* of the slot; NULL: not now */
     const AdaptivePlace *adaptive; /* for operations that its plan takes apart; NULL: none */
     const atomic_bool *is_cancelled;
 } OperationPlace;
@@ -36,5 +38,7 @@ typedef struct {
 UpdateError operation_run(const OperationPlace *place, const Operation *operation, uint8_t *blob,
         bool is_loaded, bool *ret_is_lacking, ErrorText *error);
 
-/* Waits until what an operation wrote is on its way, and drops it from the page cache. */
-void operation_run_drop(const OperationPlace *place, const Operation *operation);
+/* Waits until what an operation wrote has gone to the device, drops it from the page cache, and
+ * reads it back, by way of chunk (as read_back_operation() wants it). Returns UPDATE_OK, the codes of read_back_operation(), UPDATE_ERROR_CANCELLED. */
+UpdateError operation_run_settle(
+        const OperationPlace *place, const Operation *operation, uint8_t *chunk, ErrorText *error);

@@ -7,9 +7,10 @@
  * the stream can take them one after another while other threads apply them; a lane is free again
  * when both have finished.
  *
- * A lane starts the write-back of what it wrote at once, and before its next operation waits for
- * that and drops it from the page cache: so dirty and cached pages are bounded by the lanes, too,
- * and nobody waits for the disk who has not been given time. */
+ * A lane starts the write-back of what it wrote at once. Some operations later, or when there is
+ * nothing else to do, the operation is settled: the disk is waited for, the page cache dropped, and
+ * what was written is read back. So nobody waits for the disk who has not been given time, and
+ * dirty and cached pages are bounded, for no lane is given away while too much is not settled. */
 
 #include "updater/install/pipeline.h"
 
@@ -23,6 +24,8 @@
 #define PAGE_BYTES 4096
 #define NETWORK_LANES 2 /* one collects, one is applied */
 #define DIGEST_MARKS_MAX (2 * PIPELINE_SLOTS_MAX)
+#define SETTLERS 2
+#define UNSETTLED_MAX (2 * (size_t)PIPELINE_SLOTS_MAX) /* operations; they settle from half of it */
 
 typedef struct {
     Pipeline *pipeline;
@@ -35,10 +38,19 @@ typedef struct {
     bool is_applied;
     bool is_lacking; /* what should be here is not: the operation has its turn again */
     bool is_digested;
-    const Operation *behind; /* what was written before, perhaps still in the page cache */
     UpdateError code;
     ErrorText error;
 } Lane;
+
+/* Waits for what an operation wrote, and reads it back. */
+typedef struct {
+    Pipeline *pipeline;
+    WorkerJob job;
+    size_t operation;
+    uint8_t *chunk; /* is read back into it */
+    UpdateError code;
+    ErrorText error;
+} Settler;
 
 /* What the digest had come to behind an operation's blob. */
 typedef struct {
@@ -59,6 +71,12 @@ struct Pipeline {
     size_t digest_next; /* the operation whose blob the digest takes next */
     WorkerJob digest_job;
     Lane *digesting;
+    Settler settlers[SETTLERS];
+    size_t *unsettled; /* operations in the order in which they were applied; from the end on, those
+                          that an earlier install had applied */
+    size_t n_applied, n_resumed;             /* in it */
+    size_t n_applied_taken, n_resumed_taken; /* by settlers */
+    size_t n_settled;
     DigestMark mark;                    /* the last up to which all is written, too */
     DigestMark marks[DIGEST_MARKS_MAX]; /* behind that; as many as there was room for */
     size_t n_marks;
@@ -93,11 +111,15 @@ static void run_apply(void *userdata)
     Lane *lane = userdata;
     const PipelineOptions *options = &lane->pipeline->options;
     const Operation *operation = operation_at(lane->pipeline, lane->operation);
-    if (lane->behind)
-        operation_run_drop(&options->place, lane->behind);
-    lane->behind = operation;
     lane->code = operation_run(&options->place, operation, lane->blob, lane->is_loaded,
             &lane->is_lacking, &lane->error);
+}
+
+static void run_settle(void *userdata)
+{
+    Settler *settler = userdata;
+    settler->code = operation_run_settle(&settler->pipeline->options.place,
+            operation_at(settler->pipeline, settler->operation), settler->chunk, &settler->error);
 }
 
 static void run_digest(void *userdata)
@@ -213,10 +235,57 @@ static void on_applied(void *userdata)
         lane->is_loaded = true;
         lane->is_applied = true;
         tick_off(pipeline, lane->operation);
+        pipeline->unsettled[pipeline->n_applied++] = lane->operation;
         free_lane_if_done(pipeline, lane);
     } else {
         fail(pipeline, lane->code, &lane->error);
     }
+    pipeline_pump(pipeline);
+    pipeline->options.on_change(pipeline->options.userdata);
+}
+
+static bool is_applying(const Pipeline *pipeline)
+{
+    for (size_t i = 0; i < pipeline->n_lanes; i++)
+        if (pipeline->lanes[i].job.is_busy)
+            return true;
+    return false;
+}
+
+/* The next operation to be settled, if it is time. */
+static bool take_unsettled(Pipeline *pipeline, size_t *ret_operation)
+{
+    size_t n_waiting = pipeline->n_applied - pipeline->n_applied_taken;
+    if (n_waiting > UNSETTLED_MAX / 2 || (n_waiting > 0 && !is_applying(pipeline))) {
+        *ret_operation = pipeline->unsettled[pipeline->n_applied_taken++];
+        return true;
+    }
+    if (pipeline->n_resumed_taken == pipeline->n_resumed)
+        return false;
+    *ret_operation = pipeline->unsettled[n_operations(pipeline) - ++pipeline->n_resumed_taken];
+    return true;
+}
+
+static void pump_settlers(Pipeline *pipeline)
+{
+    for (size_t i = 0; pipeline->code == UPDATE_OK && i < SETTLERS; i++) {
+        Settler *settler = &pipeline->settlers[i];
+        if (settler->job.is_busy)
+            continue;
+        if (!take_unsettled(pipeline, &settler->operation))
+            return;
+        worker_pool_submit(pipeline->pool, &settler->job);
+    }
+}
+
+static void on_settled(void *userdata)
+{
+    Settler *settler = userdata;
+    Pipeline *pipeline = settler->pipeline;
+    if (settler->code == UPDATE_OK)
+        pipeline->n_settled++;
+    else
+        fail(pipeline, settler->code, &settler->error);
     pipeline_pump(pipeline);
     pipeline->options.on_change(pipeline->options.userdata);
 }
@@ -230,6 +299,8 @@ static void submit(Pipeline *pipeline, Lane *lane)
 /* A lane for an operation; NULL when there is no room. */
 static Lane *take_lane(Pipeline *pipeline, size_t operation)
 {
+    if (pipeline->n_applied - pipeline->n_applied_taken >= UNSETTLED_MAX)
+        return NULL;
     uint64_t n_wanted_bytes = wanted_bytes(pipeline, operation);
     uint64_t max = pipeline->options.n_pending_max_bytes;
     if (max != 0 && pipeline->n_pending_bytes + n_wanted_bytes > max) {
@@ -336,6 +407,7 @@ void pipeline_pump(Pipeline *pipeline)
     begin_again(pipeline);
     pump_cursor(pipeline);
     pump_ahead(pipeline);
+    pump_settlers(pipeline);
 }
 
 size_t pipeline_take(Pipeline *pipeline, const uint8_t *data, size_t n_bytes)
@@ -434,16 +506,16 @@ uint64_t pipeline_rewind(Pipeline *pipeline)
 
 bool pipeline_is_complete(const Pipeline *pipeline)
 {
-    return pipeline->code == UPDATE_OK && pipeline->n_done_in_order == n_operations(pipeline) &&
+    return pipeline->code == UPDATE_OK && pipeline->n_settled == n_operations(pipeline) &&
            !pipeline_is_busy(pipeline);
 }
 
 bool pipeline_is_busy(const Pipeline *pipeline)
 {
-    for (size_t i = 0; i < pipeline->n_lanes; i++)
-        if (pipeline->lanes[i].job.is_busy)
+    for (size_t i = 0; i < SETTLERS; i++)
+        if (pipeline->settlers[i].job.is_busy)
             return true;
-    return pipeline->digest_job.is_busy;
+    return is_applying(pipeline) || pipeline->digest_job.is_busy;
 }
 
 UpdateError pipeline_failure(const Pipeline *pipeline, const char **ret_error)
@@ -500,8 +572,10 @@ static int add_lane(Pipeline *pipeline, size_t n_blob_bytes)
 static void count_what_is_done(Pipeline *pipeline)
 {
     for (size_t i = 0; i < n_operations(pipeline); i++)
-        if (pipeline->options.is_done[i])
+        if (pipeline->options.is_done[i]) {
             tick_off(pipeline, i);
+            pipeline->unsettled[n_operations(pipeline) - ++pipeline->n_resumed] = i;
+        }
 }
 
 /* Where the digest stands is where the first missing operation's blob follows. */
@@ -533,6 +607,17 @@ int pipeline_new(WorkerPool *pool, const PipelineOptions *options, Pipeline **re
         if (r < 0)
             return r;
     }
+    for (size_t i = 0; i < SETTLERS; i++) {
+        Settler *settler = &pipeline->settlers[i];
+        settler->pipeline = pipeline;
+        settler->job = (WorkerJob){.run = run_settle, .on_done = on_settled, .userdata = settler};
+        settler->chunk = aligned_alloc(PAGE_BYTES, READ_BACK_CHUNK_BYTES);
+        if (!settler->chunk)
+            return -ENOMEM;
+    }
+    pipeline->unsettled = calloc(n_operations(pipeline) + 1, sizeof(*pipeline->unsettled));
+    if (!pipeline->unsettled)
+        return -ENOMEM;
     if (options->plan) {
         pipeline->is_lacking = calloc(n_operations(pipeline) + 1, sizeof(*pipeline->is_lacking));
         if (!pipeline->is_lacking)
@@ -550,6 +635,9 @@ void pipeline_free(Pipeline *pipeline)
         return;
     for (size_t i = 0; i < pipeline->n_lanes; i++)
         free(pipeline->lanes[i].blob);
+    for (size_t i = 0; i < SETTLERS; i++)
+        free(pipeline->settlers[i].chunk);
     free(pipeline->is_lacking);
+    free(pipeline->unsettled);
     free(pipeline);
 }

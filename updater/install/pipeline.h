@@ -2,8 +2,8 @@
 #pragma once
 
 /* The operations of a payload between their source and the target: blobs are collected from the
- * network (or read from a file) into a bounded number of buffers, applied by worker threads, and
- * ticked off. In the loop's thread; nothing here blocks. */
+ * network (or read from a file) into a bounded number of buffers, applied by worker threads,
+ * ticked off, and read back. In the loop's thread; nothing here blocks. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -60,7 +60,7 @@ size_t pipeline_take(Pipeline *pipeline, const uint8_t *data, size_t n_bytes);
 /* Throws away the begun blob. Returns where it begins, or where the next one does. */
 uint64_t pipeline_rewind(Pipeline *pipeline);
 
-/* All operations are done, and the digest has seen all blobs. */
+/* All operations are done and read back, and the digest has seen all blobs. */
 bool pipeline_is_complete(const Pipeline *pipeline);
 
 /* A job runs or waits. */

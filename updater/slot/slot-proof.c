@@ -75,8 +75,8 @@ static UpdateError sync_target(InstallTarget *target, ErrorText *error)
     return proof_failure(r, UPDATE_ERROR_WRITE, "the slot cannot be written to the disk", error);
 }
 
-static UpdateError build_tree(
-        InstallTarget *target, const PartitionUpdate *partition, Proof *proof, ErrorText *error)
+static UpdateError build_tree(InstallTarget *target, const PartitionUpdate *partition,
+        const ReadBack *read_back, Proof *proof, ErrorText *error)
 {
     uint64_t offset_bytes;
     int fd = install_target_fd(target, &offset_bytes);
@@ -90,7 +90,8 @@ static UpdateError build_tree(
         run.on_data = NULL;
     Sha256 root;
     ErrorText reason = {0};
-    int r = verity_tree_build(&partition->verity, data, tree, &run, &root, &reason);
+    int r = read_back ? verity_tree_build_above(&partition->verity, tree, &run, &root, &reason)
+                      : verity_tree_build(&partition->verity, data, tree, &run, &root, &reason);
     if (r < 0)
         return proof_failure(r, r == -EIO ? UPDATE_ERROR_VERIFIER_IO : UPDATE_ERROR_VERITY,
                 reason.line[0] ? reason.line : "the verity tree cannot be built", error);
@@ -98,12 +99,14 @@ static UpdateError build_tree(
         return error_say(error, UPDATE_ERROR_VERITY,
                 "the slot read back from the device has another verity root than the signed one");
     }
+    if (read_back)
+        atomic_fetch_add(proof->n_bytes_done, partition->verity.n_data_blocks * VERITY_BLOCK_BYTES);
     return sync_target(target, error);
 }
 
 UpdateError slot_proof_build(InstallTarget *target, const PartitionUpdate *partition,
-        unsigned n_threads, _Atomic uint64_t *n_bytes_done, const atomic_bool *is_cancelled,
-        ErrorText *error)
+        const ReadBack *read_back, unsigned n_threads, _Atomic uint64_t *n_bytes_done,
+        const atomic_bool *is_cancelled, ErrorText *error)
 {
     _cleanup_(proof_done) Proof proof = {
             .fd = -1,
@@ -111,7 +114,8 @@ UpdateError slot_proof_build(InstallTarget *target, const PartitionUpdate *parti
             .is_cancelled = is_cancelled,
             .n_threads = n_threads,
     };
-    UpdateError code = sync_target(target, error);
+    /* What was read back already needs to be flushed once only, together with the tree. */
+    UpdateError code = read_back ? UPDATE_OK : sync_target(target, error);
     if (code != UPDATE_OK)
         return code;
     int r = sha256_stream_new(&proof.stream);
@@ -124,7 +128,7 @@ UpdateError slot_proof_build(InstallTarget *target, const PartitionUpdate *parti
     uint64_t n_data_bytes = 0;
     if (partition->has_verity) {
         n_data_bytes = partition->verity.n_data_blocks * VERITY_BLOCK_BYTES;
-        code = build_tree(target, partition, &proof, error);
+        code = build_tree(target, partition, read_back, &proof, error);
         if (code != UPDATE_OK)
             return code;
     }

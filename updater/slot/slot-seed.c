@@ -14,6 +14,7 @@ struct SlotSeed {
     BlockMatch *match;
     AdaptivePlan *plan;
     AdaptivePlace place;
+    bool target_has_tree;
 };
 
 static SlotLeaves leaves_of(const SlotSeed *seed, VerityRegion slot, uint64_t slot_bytes)
@@ -62,7 +63,9 @@ static int look_at_target(SlotSeed *seed, ErrorText *error)
         return r;
     slot.fd = fd;
     const SlotLeaves leaves = leaves_of(seed, slot, slot_bytes);
-    return MIN(slot_leaves_read(&leaves, block_match_add_target, seed->match), 0);
+    r = slot_leaves_read(&leaves, block_match_add_target, seed->match);
+    seed->target_has_tree = r > 0;
+    return MIN(r, 0);
 }
 
 int slot_seed_new(const SlotSeedOptions *options, SlotSeed **ret_seed, ErrorText *error)
@@ -105,6 +108,11 @@ void slot_seed_use_target(SlotSeed *seed)
 AdaptivePlan *slot_seed_plan(const SlotSeed *seed)
 {
     return seed->plan;
+}
+
+bool slot_seed_target_has_tree(const SlotSeed *seed)
+{
+    return seed->target_has_tree;
 }
 
 const AdaptivePlace *slot_seed_place(const SlotSeed *seed)

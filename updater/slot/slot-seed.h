@@ -5,6 +5,7 @@
  * the slot that is to be written. All calls block; worker threads only. */
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/cleanup.h"
@@ -37,6 +38,10 @@ void slot_seed_use_target(SlotSeed *seed);
 
 /* What is to be fetched, inside seed. */
 AdaptivePlan *slot_seed_plan(const SlotSeed *seed);
+
+/* Whether the slot that is to be written held a tree with the payload's salt: much of it may be
+ * that of the new slot. */
+bool slot_seed_target_has_tree(const SlotSeed *seed);
 
 /* Where the rest is, inside seed. After slot_seed_use_target(). */
 const AdaptivePlace *slot_seed_place(const SlotSeed *seed);

@@ -20,7 +20,10 @@ static FileServer server;
 static void setup(void)
 {
     rig_init(&rig, true);
-    payload_make(&(PayloadPlan){.key = &rig.key, .is_compressed = true, .n_blocks = 768}, &payload);
+    payload_make(
+            &(PayloadPlan){
+                    .key = &rig.key, .is_compressed = true, .n_blocks = 768, .has_rest_hash = true},
+            &payload);
     server = (FileServer){.data = payload.data, .n_bytes = payload.n_bytes, .etag = "\"one\""};
     file_server_start(&server, rig.event);
 }

@@ -157,7 +157,8 @@ START_TEST(target_cannot_boot_until_the_flip)
 }
 END_TEST
 
-/* The medium changes a byte after it was written: VERIFYING is told before the reading begins. */
+/* The medium changes a byte after it was written: VERIFYING is told before the reading begins,
+ * where nothing goes along with the writing (test-read-back.c). */
 static void spoil_a_byte(InstallRig *r, const InstallProgress *progress)
 {
     if (progress->phase != INSTALL_VERIFYING)
@@ -170,7 +171,7 @@ static void spoil_a_byte(InstallRig *r, const InstallProgress *progress)
 START_TEST(what_reads_back_wrong_is_not_flipped)
 {
     rig.at_progress = spoil_a_byte;
-    make((PayloadPlan){.has_rest_hash = _i});
+    make((PayloadPlan){0});
     install_file();
     rig_assert_refused(&rig, UPDATE_ERROR_VERITY, true);
     payload_unmake(&payload);
@@ -276,7 +277,7 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, the_end_is_told_once);
     tcase_add_test(tcase, no_source_is_no_install);
     tcase_add_test(tcase, target_cannot_boot_until_the_flip);
-    tcase_add_loop_test(tcase, what_reads_back_wrong_is_not_flipped, 0, 2);
+    tcase_add_test(tcase, what_reads_back_wrong_is_not_flipped);
     tcase_add_loop_test(tcase, slot_goes_on_behind_its_tree, 0, 2);
     tcase_add_test(tcase, slot_changed_by_others_is_not_flipped);
     tcase_add_test(tcase, proof_of_a_slot);
