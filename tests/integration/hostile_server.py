@@ -20,9 +20,10 @@ BOUNDARY = "--a'b=="  # it needs quotes
 
 
 def offer(url, payload, version="2.0.0", app_id="{e96281a6-d1af-4bde-9a0a-97b76e56dc57}",
-          size=None, sha256=None, max_failures=1, deltas=()):
+          size=None, sha256=None, max_failures=1, deltas=(), metadata_size=None):
     """An Omaha answer that offers the payload file below one URL or several, and deltas: (file,
     version that it begins with) each. A URL has one try, so that a test need not wait for ten."""
+    told = f'MetadataSize="{metadata_size}"' if metadata_size else ""
     content = Path(payload).read_bytes()
     urls = "".join(f'<url codebase="{u}"/>' for u in ([url] if isinstance(url, str) else url))
     more = "".join(f'<package name="{Path(file).name}" size="{Path(file).stat().st_size}" '
@@ -37,7 +38,7 @@ def offer(url, payload, version="2.0.0", app_id="{e96281a6-d1af-4bde-9a0a-97b76e
 <manifest version="{version}"><packages>
 <package name="{Path(payload).name}" size="{size or len(content)}" required="true"/>{more}</packages>
 <actions><action event="postinstall" sha256="{digest}" DisablePayloadBackoff="true"
- MaxFailureCountPerUrl="{max_failures}"/></actions>
+ MaxFailureCountPerUrl="{max_failures}" {told}/></actions>
 </manifest></updatecheck></app></response>""".encode()
 
 

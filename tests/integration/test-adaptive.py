@@ -14,6 +14,7 @@ from machine_test import MachineTest, create_payload
 from payload import BLOCK
 from slot_image import slot_image
 
+METADATA_SIZE = 32
 OPERATION_HASH = 29
 N_KILLS = 20
 
@@ -33,12 +34,12 @@ class AdaptiveTest(MachineTest):
         cls.payload = create_payload(cls.lab.folder / "b.payload", cls.image_b, cls.key)
         cls.n_payload = cls.payload.stat().st_size
 
-    def offered(self, payload=None, **more):
+    def offered(self, payload=None, metadata_size=None, **more):
         machine, server = self.machine(**more), self.server()
         server.parts = "all of them"
         machine.configure(SERVER=server.omaha_url)
         machine.start_engine()
-        server.offer(payload or self.payload)
+        server.offer(payload or self.payload, metadata_size=metadata_size)
         return machine, server
 
     def estimate(self, payload):
@@ -46,9 +47,14 @@ class AdaptiveTest(MachineTest):
         return json.loads(run([program("update-payload"), "estimate", "--json", "--from",
                                self.image_a, payload]).stdout)
 
+    def n_signed(self, payload=None):
+        """What an offer may tell as MetadataSize."""
+        header = (payload or self.payload).read_bytes()[:24]
+        return 24 + int.from_bytes(header[12:20], "big")
+
     def n_metadata(self, payload=None):
         header = (payload or self.payload).read_bytes()[:24]
-        return 24 + int.from_bytes(header[12:20], "big") + int.from_bytes(header[20:24], "big")
+        return self.n_signed(payload) + int.from_bytes(header[20:24], "big")
 
 
 class Fetches(AdaptiveTest):
@@ -191,6 +197,68 @@ class Fetches(AdaptiveTest):
         shown = run([program("update-payload"), "show", payload]).stdout
         line = next(line for line in shown.splitlines() if "salt" in line)
         return bytes.fromhex(line.split("salt")[1].strip(" :").split()[0].rstrip(","))
+
+
+class MetadataSize(AdaptiveTest):
+    """An offer that tells it saves a request, and does not change what is accepted."""
+
+    def test_one_request_for_header_and_metadata(self):
+        machine, server = self.offered(metadata_size=self.n_signed())
+        machine.flipside("update")
+        self.assert_installed(machine)
+        server.wait_until_idle()
+        self.assertEqual(server.asked[0], f"bytes=0-{self.n_signed() + 1023}")
+        self.assertIn(",", server.asked[1])
+        without, _ = self.fetched()
+        self.assertEqual(len(server.asked), len(without.asked) - 1)
+        self.assertLess(server.bytes_sent(), without.bytes_sent() + 1024)
+        self.assertEqual(machine.status()["fetch_way"], "adaptive")
+
+    def fetched(self, payload=None, **more):
+        machine, server = self.offered(payload, **more)
+        machine.flipside("update")
+        self.assert_installed(machine)
+        server.wait_until_idle()
+        return server, machine
+
+    def test_a_signature_that_is_longer(self):
+        """By five keys: what the header says is fetched, from the start."""
+        keys = [self.key, *(self.lab.make_key(f"more-{i}")[0] for i in range(4))]
+        payload = create_payload(self.lab.folder / "signed.payload", self.image_b, *keys)
+        n_signed, n_metadata = self.n_signed(payload), self.n_metadata(payload)
+        self.assertGreater(n_metadata, n_signed + 1024)
+        server, _ = self.fetched(payload, metadata_size=n_signed)
+        self.assertEqual(server.asked[:2], [f"bytes=0-{n_signed + 1023}",
+                                            f"bytes=0-{n_metadata - 1}"])
+
+    def test_hardly_more_than_metadata(self):
+        """What would be the whole file is not asked for as a part of it."""
+        image = self.lab.folder / "zeros.img"
+        image.write_bytes(bytes(self.image_mib * MIB))
+        payload = create_payload(self.lab.folder / "zeros.payload", image, self.key)
+        self.assertLess(payload.stat().st_size, self.n_signed(payload) + 1024)
+        machine, server = self.offered(payload, metadata_size=self.n_signed(payload))
+        machine.flipside("update")
+        self.assert_installed(machine, image)
+        self.assertEqual(server.asked[0], "bytes=0-23")
+
+    def test_a_server_without_ranges(self):
+        machine, server = self.offered(metadata_size=self.n_signed())
+        server.has_ranges = False
+        machine.flipside("update")
+        self.assert_installed(machine)
+        self.assertEqual(machine.status()["fetch_way"], "whole")
+
+    def test_lies(self):
+        """The header rules, and nothing behind the request that it ended is asked for."""
+        for size in (1, 24, self.n_signed() - 1, self.n_signed() + 1, self.n_metadata(),
+                     self.n_payload):
+            with self.subTest(size=size):
+                machine, server = self.offered(metadata_size=size)
+                done = machine.flipside("update", check=False)
+                line = self.assert_refused(machine, done, [METADATA_SIZE])
+                self.assertIn(f"metadata of {self.n_signed()} bytes, but {size} were", line)
+                self.assertEqual(len(server.asked), 1)
 
 
 class Lies(AdaptiveTest):

@@ -3,8 +3,9 @@
 /* Where a byte belongs is told by its offset alone: metadata, blobs, payload signature. While the
  * metadata is checked and the slot prepared, and while the pipeline is full, nothing is taken and
  * the transfer pauses; so where all is wanted, it is one request from the first byte to the last.
- * Where it may be that most is here already, the header is a request, and the rest of the metadata,
- * so that no byte comes which nobody wanted; then what is missing. */
+ * Where it may be that most is here already, the metadata is a request of its own, if the offer has
+ * told its size; else the header is one, and then the metadata that it bounds; so that hardly a
+ * byte comes which nobody wanted. Then what is missing. */
 
 #include "updater/install/download.h"
 
@@ -20,6 +21,10 @@ typedef enum {
     STAGE_HOLDING, /* the metadata is here, blobs are not wanted yet */
     STAGE_BLOBS,
 } Stage;
+
+/* What an offer tells ends before the metadata signature, whose size is in the header alone: two
+ * of RSA-2048 or one of RSA-4096 and one of Ed25519 fit. A longer one costs a second request. */
+#define METADATA_SIGNATURE_ROOM_BYTES 1024
 
 /* Enough for the frames of some operations; more are asked for when these have come. */
 #define RANGES_MAX 4096
@@ -57,6 +62,9 @@ static UpdateError begin_metadata(Download *download)
     UpdateError code = payload_header_parse(download->start, &header, &download->error);
     if (code != UPDATE_OK)
         return code;
+    code = metadata_check_size(&header, download->work->options->metadata_bytes, &download->error);
+    if (code != UPDATE_OK)
+        return code;
     uint64_t total = fetch_total_bytes(download->fetch);
     if (total != 0 && header.n_metadata_bytes > total) {
         return error_say(&download->error, UPDATE_ERROR_PAYLOAD_SIZE,
@@ -89,6 +97,12 @@ static size_t take_header(Download *download, const uint8_t *data, size_t n_byte
     return n;
 }
 
+static bool is_metadata_whole(const Download *download)
+{
+    return download->work->raw && download->n_metadata_bytes == download->work->n_raw_bytes;
+}
+
+/* Where it is bounded, what was asked for behind it comes as well, and ends the request. */
 static size_t take_metadata(Download *download, const uint8_t *data, size_t n_bytes)
 {
     size_t n_taken = 0;
@@ -100,12 +114,12 @@ static size_t take_metadata(Download *download, const uint8_t *data, size_t n_by
     size_t n = MIN(n_bytes - n_taken, work->n_raw_bytes - download->n_metadata_bytes);
     memcpy(work->raw + download->n_metadata_bytes, data + n_taken, n);
     download->n_metadata_bytes += n;
-    if (download_has_metadata(download)) {
-        download->stage = STAGE_HOLDING;
-        work->checkpoint.lacks_ranges = download->is_bounded && !fetch_has_ranges(download->fetch);
-        download->on_change(download->userdata);
-    }
-    return n_taken + n;
+    if (!is_metadata_whole(download))
+        return n_taken + n;
+    download->stage = STAGE_HOLDING;
+    work->checkpoint.lacks_ranges = download->is_bounded && !fetch_has_ranges(download->fetch);
+    download->on_change(download->userdata);
+    return download->is_bounded ? n_bytes : n_taken + n;
 }
 
 /* --- blobs ------------------------------------------------------------------------------- */
@@ -158,7 +172,7 @@ static size_t on_data(
     case STAGE_METADATA:
         return take_metadata(download, data, n_bytes);
     case STAGE_HOLDING:
-        return 0;
+        return download->is_bounded ? n_bytes : 0;
     case STAGE_BLOBS:
         return take_blobs(download, offset_bytes, data, n_bytes);
     }
@@ -261,17 +275,29 @@ void download_free(Download *download)
     free(download);
 }
 
+/* Up to where the first request goes, which need not be the metadata's end. */
+static uint64_t first_end(const Download *download)
+{
+    const InstallOptions *options = download->work->options;
+    if (!download->is_bounded)
+        return FETCH_END_OF_FILE;
+    uint64_t end_bytes = options->metadata_bytes + METADATA_SIGNATURE_ROOM_BYTES;
+    bool is_sane = options->metadata_bytes >= PAYLOAD_HEADER_BYTES &&
+                   options->metadata_bytes <= PAYLOAD_HEADER_BYTES + PAYLOAD_MANIFEST_MAX_BYTES &&
+                   end_bytes < options->payload_bytes;
+    return is_sane ? end_bytes : PAYLOAD_HEADER_BYTES;
+}
+
 void download_start_metadata(Download *download)
 {
     download->stage = STAGE_METADATA;
     download->is_bounded = install_work_may_fetch_less(download->work);
-    fetch_start(
-            download->fetch, 0, download->is_bounded ? PAYLOAD_HEADER_BYTES : FETCH_END_OF_FILE);
+    fetch_start(download->fetch, 0, first_end(download));
 }
 
 bool download_has_metadata(const Download *download)
 {
-    return download->work->raw && download->n_metadata_bytes == download->work->n_raw_bytes;
+    return is_metadata_whole(download) && (!download->is_bounded || fetch_is_idle(download->fetch));
 }
 
 /* The next ranges that are lacking, of the file; 0 when there are none. */

@@ -79,14 +79,23 @@ static UpdateError check_rules(
     return UPDATE_OK;
 }
 
+UpdateError metadata_check_size(
+        const PayloadHeader *header, uint64_t offered_bytes, ErrorText *error)
+{
+    if (offered_bytes == 0 || offered_bytes == header->n_signed_bytes)
+        return UPDATE_OK;
+    return error_say(error, UPDATE_ERROR_METADATA_SIZE,
+            "the payload has metadata of %" PRIu64 " bytes, but %" PRIu64 " were offered",
+            header->n_signed_bytes, offered_bytes);
+}
+
 /* What came with the offer is held first: it may have come over a safer way. */
 static UpdateError check_offer(const PayloadMetadata *metadata, const KeyRing *keys,
         const PayloadRules *rules, ErrorText *error)
 {
-    if (rules->metadata_bytes != 0 && rules->metadata_bytes != metadata->header.n_signed_bytes)
-        return error_say(error, UPDATE_ERROR_METADATA_SIZE,
-                "the payload has metadata of %" PRIu64 " bytes, but %" PRIu64 " were offered",
-                metadata->header.n_signed_bytes, rules->metadata_bytes);
+    UpdateError code = metadata_check_size(&metadata->header, rules->metadata_bytes, error);
+    if (code != UPDATE_OK)
+        return code;
     const char *text = rules->metadata_signature_base64;
     if (!text || text[0] == '\0')
         return UPDATE_OK;

@@ -37,6 +37,11 @@ typedef struct {
     uint64_t n_payload_bytes; /* metadata and blobs */
 } PayloadMetadata;
 
+/* Whether the header says of the metadata's size what was offered (as above; 0: all is well).
+ * Returns UPDATE_OK or UPDATE_ERROR_METADATA_SIZE. */
+UpdateError metadata_check_size(
+        const PayloadHeader *header, uint64_t offered_bytes, ErrorText *error);
+
 /* Checks n_bytes at data (borrowed): header, manifest and metadata signature, exactly. Nothing
  * but the header is looked at before the signature holds; format 1 has none, and its manifest is
  * taken at its word until the payload signature has come. *ret_metadata is set on UPDATE_OK only
