@@ -199,6 +199,23 @@ class Offers(OmahaServerTest):
             f'<action event="postinstall" sha256="{sha256}" DisablePayloadBackoff="true"></action>'
             '</actions></manifest></updatecheck></app></response>\n'))
 
+    def test_the_size_of_the_metadata(self):
+        """Of what begins as a payload does, in either format; a folder of old need not know it."""
+        manifest = bytes(100)
+        for version, payload, size in (
+                ("3.0.0", b"CrAU" + struct.pack(">QQL", 2, 100, 8) + manifest + bytes(16), 124),
+                ("3.0.1", b"CrAU" + struct.pack(">QQ", 1, 100) + manifest + bytes(16), 120)):
+            (self.folder / "next").write_bytes(payload)
+            self.add(version, "stable", "next")
+            action = ElementTree.fromstring(self.server.check()[1]).find(".//action")
+            self.assertEqual(action.get("MetadataSize"), str(size))
+        facts = self.folder / "releases-folder/releases/3.0.1/release.json"
+        old = {key: value for key, value in json.loads(facts.read_text()).items()
+               if key != "metadata_size"}
+        facts.write_text(json.dumps(old))
+        action = ElementTree.fromstring(self.server.check()[1]).find(".//action")
+        self.assertIsNone(action.get("MetadataSize"))
+
     def test_verdicts_are_reported(self):
         self.assertEqual(self.server.check_status(), ("ok", "ok"))
         self.assertEqual(self.server.check_status(version="2.0.0"), ("ok", "noupdate"))

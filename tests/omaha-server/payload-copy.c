@@ -81,15 +81,28 @@ int payload_copy(int payload_fd, int folder_fd, const char *name, PayloadDigests
     return r;
 }
 
-int payload_read_version(int payload_fd, char **ret_version, ErrorText *error)
+static int read_header(int payload_fd, PayloadHeader *ret_header, ErrorText *error)
 {
     uint8_t start[PAYLOAD_HEADER_BYTES];
-    PayloadHeader header;
     int r = fd_pread_full(payload_fd, start, sizeof(start), 0);
     if (r < 0)
         return error_say(error, -EINVAL, "the payload is shorter than a payload's header");
-    if (payload_header_parse(start, &header, error) != UPDATE_OK)
-        return -EINVAL;
+    return payload_header_parse(start, ret_header, error) == UPDATE_OK ? 0 : -EINVAL;
+}
+
+uint64_t payload_read_metadata_bytes(int payload_fd)
+{
+    PayloadHeader header;
+    ErrorText ignored;
+    return read_header(payload_fd, &header, &ignored) < 0 ? 0 : header.n_signed_bytes;
+}
+
+int payload_read_version(int payload_fd, char **ret_version, ErrorText *error)
+{
+    PayloadHeader header;
+    int r = read_header(payload_fd, &header, error);
+    if (r < 0)
+        return r;
 
     _cleanup_free_ uint8_t *data = malloc(header.n_manifest_bytes + 1);
     if (!data)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What adding a release does with the payload file itself. Both block. */
+/* What adding a release does with the payload file itself. All block. */
 
 #include <stdint.h>
 
@@ -18,6 +18,10 @@ typedef struct {
  * and hashes the copy. Never a hard link: who changes the original later does not change what is
  * served. Errors: errno. */
 int payload_copy(int payload_fd, int folder_fd, const char *name, PayloadDigests *ret_digests);
+
+/* What the payload's header says of its header and manifest (Omaha's MetadataSize); 0: it has no
+ * payload's header. */
+uint64_t payload_read_metadata_bytes(int payload_fd);
 
 /* The version that the payload's manifest says; nothing is proved, that is the client's part.
  * *ret_version is new. Errors: -EINVAL, -ENOMEM, errno; with error. */

@@ -96,9 +96,10 @@ static int write_release_json(int release_fd, const Release *release)
     sha256_to_hex(&release->sha256, sha256);
     _cleanup_free_ char *text = NULL;
     int n = asprintf(&text,
-            "{\"version\": \"%s\", \"size\": %llu, \"sha256\": \"%s\", \"sha1\": \"%s\"}\n",
-            release->version, (unsigned long long)release->size_bytes, sha256,
-            release->sha1_base64);
+            "{\"version\": \"%s\", \"size\": %llu, \"sha256\": \"%s\", \"sha1\": \"%s\", "
+            "\"metadata_size\": %llu}\n",
+            release->version, (unsigned long long)release->size_bytes, sha256, release->sha1_base64,
+            (unsigned long long)release->metadata_bytes);
     return n < 0 ? -ENOMEM : atomic_file_write(release_fd, "release.json", text, (size_t)n, 0644);
 }
 
@@ -134,6 +135,7 @@ static int add_new_folder(
     if (r < 0)
         return error_say(error, r, "cannot copy the payload: %s", strerror(-r));
     release->size_bytes = digests.size_bytes;
+    release->metadata_bytes = payload_read_metadata_bytes(payload_fd);
     release->sha256 = digests.sha256;
     snprintf(release->sha1_base64, sizeof(release->sha1_base64), "%s", digests.sha1_base64);
     r = write_release_json(release_fd, release);
@@ -247,15 +249,16 @@ int release_folder_find_channel(int folder_fd, const char *channel,
 static int parse_release_json(const char *text, size_t n_bytes, Release *ret_release)
 {
     const char *version, *sha256, *sha1;
-    json_int_t size_bytes;
+    json_int_t size_bytes, metadata_bytes = 0; /* which an older folder lacks */
     json_t *json = json_loadb(text, n_bytes, 0, NULL);
     int r = -EBADMSG;
-    if (json_unpack(json, "{s:s, s:I, s:s, s:s}", "version", &version, "size", &size_bytes,
-                "sha256", &sha256, "sha1", &sha1) == 0 &&
-            size_bytes >= 0 && release_name_is_valid(version) &&
+    if (json_unpack(json, "{s:s, s:I, s:s, s:s, s?I}", "version", &version, "size", &size_bytes,
+                "sha256", &sha256, "sha1", &sha1, "metadata_size", &metadata_bytes) == 0 &&
+            size_bytes >= 0 && metadata_bytes >= 0 && release_name_is_valid(version) &&
             sha256_from_hex(sha256, &ret_release->sha256) >= 0 &&
             strlen(sha1) == SHA1_BASE64_CHARS) {
         ret_release->size_bytes = (uint64_t)size_bytes;
+        ret_release->metadata_bytes = (uint64_t)metadata_bytes;
         snprintf(ret_release->version, sizeof(ret_release->version), "%s", version);
         snprintf(ret_release->sha1_base64, sizeof(ret_release->sha1_base64), "%s", sha1);
         r = 0;

@@ -4,7 +4,7 @@
 /* The folder that the server serves, changed by the verbs while a server runs:
  *
  *     releases/VERSION/payload         the bytes
- *     releases/VERSION/release.json    version, size, sha256, sha1
+ *     releases/VERSION/release.json    version, size, sha256, sha1, metadata_size
  *     releases/VERSION/delta-FROM/     the same two files of a delta from version FROM
  *     channels/CHANNEL                 the version that the channel points at, and a newline
  *
@@ -22,6 +22,7 @@
 typedef struct {
     char version[RELEASE_NAME_MAX + 1];
     uint64_t size_bytes;
+    uint64_t metadata_bytes; /* its header and manifest; 0: not known */
     Sha256 sha256;
     char sha1_base64[SHA1_BASE64_CHARS + 1]; /* what Nebraska sends; proves nothing */
 } Release;

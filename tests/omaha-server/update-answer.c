@@ -91,6 +91,8 @@ static void write_manifest(xmlTextWriter *writer, const UpdateAnswer *answer)
     start(writer, "action");
     attribute(writer, "event", "postinstall");
     attribute(writer, "sha256", sha256_base64);
+    if (release->metadata_bytes > 0)
+        number(writer, "MetadataSize", release->metadata_bytes);
     attribute(writer, "DisablePayloadBackoff", "true");
     end(writer);
     end(writer);
