@@ -40,6 +40,11 @@ def changed(old, seed=7):
     return bytes(new)
 
 
+def n_signed(payload):
+    """What an offer may tell as MetadataSize."""
+    return 24 + int.from_bytes(payload.read_bytes()[12:20], "big")
+
+
 class DeltaTest(MachineTest):
     @classmethod
     def setUpClass(cls):
@@ -533,7 +538,7 @@ class Offered(DeltaTest):
         status, names = self.update(machine, server)
         self.assertEqual((status["fetch_way"], names), ("delta", {self.delta.name}))
         self.assertLess(server.bytes_sent(), self.delta.stat().st_size * 1.02)
-        self.assertEqual(status["bytes_whole"], self.delta.stat().st_size)
+        self.assertEqual(status["bytes_whole"], self.full.stat().st_size)
 
     def test_omaha_server_offers_it(self):
         machine, server = self.machine(), OmahaServer(self.lab)
@@ -545,6 +550,12 @@ class Offered(DeltaTest):
         machine.flipside("update")
         self.assert_installed(machine)
         self.assertEqual(machine.status()["fetch_way"], "delta")
+
+    def test_a_look_at_the_other_way_would_cost_too_much(self):
+        machine, server = self.offered()
+        server.offer(self.full, deltas=[(self.delta, "1.0.0")], metadata_size=n_signed(self.full))
+        status, names = self.update(machine, server)
+        self.assertEqual((status["fetch_way"], names), ("delta", {self.delta.name}))
 
     def test_it_is_not_taken_elsewhere(self):
         machine, server = self.offered(version="1.0.1")
@@ -588,6 +599,169 @@ class Offered(DeltaTest):
         machine.flipside("update")
         server.wait_until_idle()
         self.assertNotIn(self.delta.name, {name for name, _, _ in server.sent[n_sent:]})
+
+
+class Weighed(DeltaTest):
+    """Where the full payload's metadata is small beside the delta it is looked at first, and what is
+    cheaper is taken. There are two: `delta` is cheaper than an adaptive download, and `large` is
+    not, for it was made from what nobody runs, and is of no use to anybody."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        source = random.Random(9)
+        new = bytearray(cls.new)
+        new[3 * MIB:3 * MIB + 80 * BLOCK] = source.randbytes(80 * BLOCK)
+        cls.new = bytes(new)
+        cls.image_b.write_bytes(cls.new)
+        cls.full = create_payload(cls.lab.folder / "full-2.payload", cls.image_b, cls.key)
+        cls.delta = cls.create(cls.lab.folder / "delta-2.payload")
+        other = cls.lab.folder / "other.img"
+        other.write_bytes(new[:4 * MIB] + source.randbytes(4 * MIB))
+        cls.large = cls.create(cls.lab.folder / "large.payload", old=other)
+        cls.n_full, cls.n_delta = cls.full.stat().st_size, cls.delta.stat().st_size
+
+    def offered(self, delta=None, metadata_size=None, **keys):
+        machine, server = self.machine(), self.server()
+        server.parts = "all of them"
+        machine.configure(SERVER=server.omaha_url, **keys)
+        server.offer(self.full, deltas=[(delta or self.delta, "1.0.0")], max_failures=3,
+                     metadata_size=metadata_size or n_signed(self.full))
+        machine.start_engine()
+        return machine, server
+
+    def names(self, server, since=0):
+        server.wait_until_idle()
+        return {name.replace("parts", self.full.name) for name, _, _ in server.sent[since:]}
+
+    def update(self, machine, server):
+        machine.flipside("update")
+        self.assert_installed(machine)
+        return machine.status(), self.names(server)
+
+    def assert_way(self, machine, status, way):
+        self.assertEqual((status["fetch_way"], status["bytes_whole"]), (way, self.n_full))
+        ways = r"; to choose from: delta [\d.]+ .B, adaptive [\d.]+ .B"
+        self.assertRegex(status["fetch_text"], rf"^fetched .* of 6.\d MB in .* \({way}\){ways}$")
+        self.assertRegex(machine.log.read_text(), rf"fetching .* of 6.\d MB: .*{ways}\n")
+        last = json.loads(machine.flipside("history", "--json").stdout.splitlines()[-1])
+        self.assertEqual((last["result"], last["way"]), ("done", way))
+        self.assertRegex("; " + last["text"], ways)
+
+    def test_the_delta_is_cheaper(self):
+        machine, server = self.offered()
+        at_delta = []
+
+        def get(handler):
+            if self.delta.name in handler.path and not at_delta:
+                at_delta.append((table_bytes(machine.disk), machine.slot_sha256("USR-B")))
+            server._serve(handler)
+
+        server.get = get
+        status, names = self.update(machine, server)
+        self.assertEqual(names, {self.full.name, self.delta.name})
+        self.assert_way(machine, status, "delta")
+        self.assertEqual(at_delta, [(machine.table_before, machine.target_before)])
+        self.assertLess(server.bytes_sent(), self.n_delta * 1.02 + n_signed(self.full) + 1024)
+        self.assertEqual(status["requests"], len(server.sent))
+
+    def test_adaptive_is_cheaper(self):
+        machine, server = self.offered(self.large)
+        status, names = self.update(machine, server)
+        self.assertEqual(names, {self.full.name})
+        self.assert_way(machine, status, "adaptive")
+        self.assertLess(server.bytes_sent(), self.large.stat().st_size)
+
+    def test_of_omaha_server(self):
+        for delta, way in ((self.delta, "delta"), (self.large, "adaptive")):
+            with self.subTest(way=way):
+                machine, server = self.machine(), OmahaServer(self.lab)
+                self.addCleanup(server.stop)
+                server.add_release("stable", self.full)
+                server.add_delta("stable", delta, "1.0.0")
+                machine.configure(SERVER=server.start().url)
+                machine.start_engine()
+                machine.flipside("update")
+                self.assert_installed(machine)
+                self.assert_way(machine, machine.status(), way)
+
+    def test_what_the_metadata_costs_is_not_told(self):
+        machine, server = self.machine(), self.server()
+        machine.configure(SERVER=server.omaha_url)
+        server.offer(self.full, deltas=[(self.delta, "1.0.0")])
+        machine.start_engine()
+        status, names = self.update(machine, server)
+        self.assertEqual((status["fetch_way"], names), ("delta", {self.delta.name}))
+
+    def test_the_full_payload_cannot_be_looked_at(self):
+        for name, size in (("it is not there", None), ("it is not as told", 77)):
+            with self.subTest(name):
+                machine, server = self.offered(metadata_size=size)
+                if not size:
+                    del server.files[self.full.name]
+                status, _ = self.update(machine, server)
+                self.assertEqual(status["fetch_way"], "delta")
+                self.assertIn("what the full payload costs here is not known: ",
+                              machine.log.read_text())
+
+    def test_the_delta_fails(self):
+        machine, server = self.offered()
+        del server.files[self.delta.name]
+        status, _ = self.update(machine, server)
+        self.assertEqual(status["fetch_way"], "adaptive")
+        self.assertRegex(status["fetch_text"],
+                         r"\(adaptive\); the delta from version 1.0.0 failed: .*404")
+
+    def test_both_fail(self):
+        machine, server = self.offered()
+        server.files.clear()
+        self.assertNotEqual(machine.flipside("update", check=False).returncode, 0)
+        self.assert_nothing_happened(machine)
+
+    def test_a_budget_that_one_of_them_keeps(self):
+        machine, server = self.offered(FIRST_CHECK=0, DOWNLOAD_BUDGET=self.n_delta)
+        machine.wait_for_phase("need-reboot")
+        self.assert_installed(machine)
+        self.assert_way(machine, machine.status(), "delta")
+        self.assertEqual([event for event in server.events() if event[1] == "9"], [])
+
+    def killed(self, machine, server, name):
+        """While that file is fetched, when there is something to go on with; what comes then."""
+        server.rate_bytes_per_sec, server.parts = 60_000, None
+        machine.configure(SERVER=server.omaha_url, FIRST_CHECK=0)
+        machine.kill_engine()
+        machine.start_engine()
+        wait_for("the checkpoint", lambda: machine.phase() == "downloading"
+                 and self.is_begun(machine, server, name), logs=[machine.log])
+        machine.kill_engine()
+        n_sent, server.rate_bytes_per_sec = len(server.sent), 0
+        machine.start_engine()
+        machine.wait_for_phase("need-reboot")
+        self.assert_installed(machine)
+        return self.names(server, n_sent)
+
+    def is_begun(self, machine, server, name):
+        return (machine.state / "checkpoint").exists() and server.sent[-1][0] == name
+
+    def test_killed_while_the_delta_comes(self):
+        machine, server = self.offered()
+        self.assertEqual(self.killed(machine, server, self.delta.name), {self.delta.name})
+
+    def test_killed_while_the_full_payload_comes(self):
+        machine, server = self.offered(self.large)
+        self.assertEqual(self.killed(machine, server, self.full.name), {self.full.name})
+
+    def test_killed_while_it_comes_in_place_of_the_delta(self):
+        machine, server = self.offered()
+        del server.files[self.delta.name]
+
+        def get(handler):
+            server._serve(handler)
+            if self.delta.name in handler.path:  # from its second request on, it is there
+                server.files[self.delta.name] = self.delta
+
+        server.get = get
+        self.assertEqual(self.killed(machine, server, self.full.name), {self.full.name})
 
 
 if __name__ == "__main__":

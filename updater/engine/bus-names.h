@@ -53,8 +53,8 @@
  *     what is under way, else of the last install since the daemon's start -, Deferred s (why the
  *     version that is offered is not fetched by itself; ""),
  *     BytesDone t, BytesTotal t, BytesFetched t, BytesToFetch t (as planned, of the network),
- *     BytesWhole t (of the payload), Requests t (no change signals: polled), Channel s, Server s
- *     ("" when disabled), Product s, Version s, NewVersion s (under way or waiting for its
+ *     BytesWhole t (of the full payload), Requests t (no change signals: polled), Channel s,
+ *     Server s ("" when disabled), Product s, Version s, NewVersion s (under way or waiting for its
  *     reboot, else ""), RunningSlot s, TargetSlot s, TableHealth s (of the partition table:
  *     "good", "primary-damaged", "backup-damaged", "copies-differ", "unreadable"; "" while the disk
  *     is not known; changes at any time), LastCheckedUsec t, NextCheckUsec t (CLOCK_REALTIME, 0:

@@ -3,8 +3,10 @@
 
 #include <string.h>
 
+#include "common/byte-count.h"
 #include "common/log.h"
 #include "updater/engine/offer.h"
+#include "updater/install/checkpoint.h"
 
 /* What an install costs of the network: said when it is known and at its end, kept until the next
  * one, and held against the machine's budget. That less than all would have done is a warning: an
@@ -32,10 +34,51 @@ void engine_choose_delta(Engine *engine)
     bool is_bad =
             delta && engine->has_bad_delta && sha256_equal(&delta->sha256, &engine->bad_delta);
     engine->delta = is_bad ? NULL : delta;
-    engine->delta_error.line[0] = '\0';
+    engine->is_weighing = false;
+    engine->ways.line[0] = engine->delta_error.line[0] = '\0';
     if (is_bad)
         error_say(&engine->delta_error, 0, "the delta from version %s failed before",
                 delta->delta_from);
+    if (!engine->delta || checkpoint_has_begun(engine->state_fd, &delta->sha256))
+        return;
+    if (checkpoint_has_begun(engine->state_fd, &engine->offer->payload_sha256))
+        engine->delta = NULL;
+    else
+        engine->is_weighing = engine->running_label[0] && offer_is_weighed(engine->offer, delta);
+}
+
+/* What the look has cost is spent either way. */
+static void say_ways(Engine *engine, const InstallPlan *plan)
+{
+    error_say(&engine->ways, 0, "to choose from: delta %s, %s %s",
+            byte_count_text(engine->delta->size_bytes).text, install_way_text(plan->way),
+            byte_count_text(plan->n_left_bytes).text);
+}
+
+bool engine_prefers_delta(Engine *engine, const InstallPlan *plan)
+{
+    if (!engine->is_weighing)
+        return false;
+    say_ways(engine, plan);
+    if (engine->delta->size_bytes <= plan->n_left_bytes)
+        return true;
+    engine->is_weighing = false;
+    engine->delta = NULL;
+    return false;
+}
+
+bool engine_turns_to_delta(Engine *engine, const InstallResult *result)
+{
+    if (!engine->is_weighing)
+        return false;
+    engine->is_weighing = false;
+    if (result->code == UPDATE_ERROR_BUDGET)
+        say_ways(engine, &result->plan);
+    if (!engine->ways.line[0])
+        log_warning("what the full payload costs here is not known: %s (error %d); the delta from "
+                    "version %s is fetched",
+                result->error, (int)result->code, engine->delta->delta_from);
+    return true;
 }
 
 bool engine_leaves_delta(Engine *engine, const InstallResult *result)
@@ -56,30 +99,61 @@ bool engine_leaves_delta(Engine *engine, const InstallResult *result)
     engine->has_bad_delta = true;
     engine->bad_delta = engine->delta->sha256;
     engine->delta = NULL;
+    engine->ways.line[0] = '\0';
     return true;
 }
 
-/* That it is not the delta stays visible. */
-static void add_delta_error(const Engine *engine, ErrorText *line)
+/* That it is not the delta stays visible, and why it is this way. */
+static void add_reasons(const Engine *engine, ErrorText *line)
 {
-    size_t n = strlen(line->line);
-    if (n > 0 && engine->delta_error.line[0])
-        snprintf(line->line + n, sizeof(line->line) - n, "; %s", engine->delta_error.line);
+    const ErrorText *reasons[] = {&engine->ways, &engine->delta_error};
+    for (size_t i = 0; i < ELEMENTS(reasons); i++) {
+        size_t n = strlen(line->line);
+        if (n > 0 && reasons[i]->line[0])
+            snprintf(line->line + n, sizeof(line->line) - n, "; %s", reasons[i]->line);
+    }
+}
+
+void engine_begin_fetch(Engine *engine)
+{
+    engine->fetch = (EngineFetch){};
+}
+
+void engine_begin_fetch_again(Engine *engine, const InstallResult *result)
+{
+    const EngineFetch *fetch = &engine->fetch;
+    engine->fetch = (EngineFetch){
+            .n_bytes_before = fetch->n_bytes_before + result->n_bytes_fetched,
+            .n_requests_before = fetch->n_requests_before + result->n_requests,
+    };
+}
+
+static void count(EngineFetch *fetch, uint64_t n_bytes, uint64_t n_requests)
+{
+    fetch->n_fetched_bytes = fetch->n_bytes_before + n_bytes;
+    fetch->n_requests = fetch->n_requests_before + n_requests;
+}
+
+/* What a delta saves is held against the full payload, where one is offered. */
+static void keep_plan(Engine *engine, const InstallPlan *plan)
+{
+    engine->fetch.plan = *plan;
+    if (engine->delta)
+        engine->fetch.plan.n_whole_bytes = engine->offer->packages[0].size_bytes;
 }
 
 void engine_follow_fetch(Engine *engine, const InstallProgress *progress)
 {
     EngineFetch *fetch = &engine->fetch;
-    fetch->n_fetched_bytes = progress->n_bytes_fetched;
-    fetch->n_requests = progress->n_requests;
+    count(fetch, progress->n_bytes_fetched, progress->n_requests);
     /* Before, an earlier try's part of it is not counted yet. */
     if (progress->phase != INSTALL_DOWNLOADING ||
             (progress->plan.way == fetch->plan.way &&
                     progress->plan.is_fallback == fetch->plan.is_fallback))
         return;
-    fetch->plan = progress->plan;
+    keep_plan(engine, &progress->plan);
     install_plan_say(&fetch->plan, &fetch->line);
-    add_delta_error(engine, &fetch->line);
+    add_reasons(engine, &fetch->line);
     engine->deferred.line[0] = '\0';
     if (fetch->line.line[0])
         log_fetch(engine, fetch->plan.is_fallback || engine->delta_error.line[0], fetch->line.line);
@@ -91,10 +165,9 @@ void engine_end_fetch(Engine *engine, const InstallResult *result)
     EngineFetch *fetch = &engine->fetch;
     if (fetch->plan.way == INSTALL_UNDECIDED)
         return;
-    fetch->n_fetched_bytes = result->n_bytes_fetched;
-    fetch->n_requests = result->n_requests;
+    count(fetch, result->n_bytes_fetched, result->n_requests);
     install_plan_say_end(&fetch->plan, fetch->n_fetched_bytes, fetch->n_requests, &fetch->line);
-    add_delta_error(engine, &fetch->line);
+    add_reasons(engine, &fetch->line);
     if (fetch->line.line[0])
         log_fetch(engine, false, fetch->line.line);
 }
@@ -113,7 +186,7 @@ void engine_defer(Engine *engine, const InstallResult *result)
         engine_remember(engine, "update", "deferred", engine->new_version, engine->target_label,
                 UPDATE_ERROR_BUDGET, result->error);
     }
-    engine->fetch = (EngineFetch){};
+    engine_begin_fetch(engine);
     engine_report(
             engine, OMAHA_EVENT_UPDATE_COMPLETE, OMAHA_RESULT_DEFERRED, UPDATE_ERROR_BUDGET, "");
     engine_finish(engine, ENGINE_NOT_NOW, UPDATE_OK, text.line);

@@ -131,7 +131,8 @@ static void on_progress(Install *install, const InstallProgress *progress, void 
         engine->observer->on_progress(engine->userdata);
 }
 
-static int on_accepted(Install *install, const char *version, void *userdata, ErrorText *error)
+static int on_accepted(Install *install, const char *version, const InstallPlan *plan,
+        void *userdata, ErrorText *error)
 {
     (void)install;
     Engine *engine = userdata;
@@ -146,6 +147,8 @@ static int on_accepted(Install *install, const char *version, void *userdata, Er
                 "version %s is older than the one that waits for its reboot", version);
     if (!engine->request.is_explicit && engine_state_has_failed(state, version))
         return error_say(error, -EALREADY, "version %s failed here before", version);
+    if (engine_prefers_delta(engine, plan))
+        return error_say(error, -ECANCELED, "the delta is cheaper");
     /* What waited for its reboot, and what was known of the slot, ends here; but not if this
      * install fails before it has touched the slot. */
     if (engine_state_waits(state))
@@ -211,7 +214,7 @@ static void succeed(Engine *engine)
     error_say(&text, 0, "version %s is installed in %s; reboot to run it", state->pending.version,
             state->pending.label);
     engine_remember(engine, engine->request.task == ENGINE_INSTALL ? "install" : "update", "done",
-            state->pending.version, state->pending.label, 0, "");
+            state->pending.version, state->pending.label, 0, engine->ways.line);
     engine_finish(engine, ENGINE_DONE, UPDATE_OK, text.line);
 }
 
@@ -245,11 +248,14 @@ static bool has_other_url(Engine *engine, UpdateError code)
     return policy->n_attempts == n_attempts && policy->url_index != url;
 }
 
+static void start_install(Engine *engine, const OmahaResponse *offer);
+
 /* With what is chosen now; inside the install's on_done. */
-static void start_again(Engine *engine)
+static void start_again(Engine *engine, const InstallResult *result)
 {
+    engine_begin_fetch_again(engine, result);
     install_free(TAKE_PTR(engine->install));
-    engine_start_install(engine, engine->offer);
+    start_install(engine, engine->offer);
 }
 
 static void on_installed(Install *install, const InstallResult *result, void *userdata)
@@ -266,12 +272,16 @@ static void on_installed(Install *install, const InstallResult *result, void *us
         succeed(engine);
         return;
     }
+    if (engine_turns_to_delta(engine, result)) {
+        start_again(engine, result);
+        return;
+    }
     if (result->code == UPDATE_ERROR_BUDGET) {
         engine_defer(engine, result);
         return;
     }
     if (engine_leaves_delta(engine, result)) {
-        start_again(engine);
+        start_again(engine, result);
         return;
     }
     bool tries_next = has_other_url(engine, result->code) && result->is_url_fault;
@@ -280,7 +290,7 @@ static void on_installed(Install *install, const InstallResult *result, void *us
         return;
     }
     log_warning("%s; trying the next URL", result->error);
-    start_again(engine);
+    start_again(engine, result);
 }
 
 static const InstallHandlers handlers = {
@@ -309,7 +319,7 @@ static void set_credentials(InstallOptions *options, const Engine *engine)
 static void set_source(InstallOptions *options, Engine *engine, const OmahaResponse *offer,
         const char **source_url)
 {
-    if (offer && engine->delta) {
+    if (offer && engine->delta && !engine->is_weighing) {
         options->urls = engine->delta->urls;
         options->n_urls = offer->n_urls;
         options->max_failures_per_url = offer->max_failures_per_url;
@@ -349,10 +359,9 @@ static int find_kernel_dir(const Engine *engine, char **ret_path)
     return asprintf(ret_path, "%s/boot/%s", engine->root, name) < 0 ? -ENOMEM : 0;
 }
 
-void engine_start_install(Engine *engine, const OmahaResponse *offer)
+static void start_install(Engine *engine, const OmahaResponse *offer)
 {
     const Config *config = engine->config;
-    engine->fetch = (EngineFetch){};
     if (!engine->disk_path[0] || engine->disk_error.line[0]) {
         /* It may have been repaired since. */
         engine->disk_error.line[0] = '\0';
@@ -401,4 +410,10 @@ void engine_start_install(Engine *engine, const OmahaResponse *offer)
     int r = install_new(engine->event, engine->http, &options, &handlers, engine, &engine->install);
     if (r < 0)
         fail(engine, UPDATE_ERROR_GENERIC, strerror(-r));
+}
+
+void engine_start_install(Engine *engine, const OmahaResponse *offer)
+{
+    engine_begin_fetch(engine);
+    start_install(engine, offer);
 }

@@ -45,6 +45,7 @@ typedef struct {
     InstallPlan plan; /* undecided: it has not come so far */
     uint64_t n_fetched_bytes;
     uint64_t n_requests;
+    uint64_t n_bytes_before, n_requests_before; /* of these, by what the task gave up */
     ErrorText line; /* in words: what is planned, then what came of it */
 } EngineFetch;
 
@@ -102,6 +103,8 @@ struct Engine {
     unsigned n_resume_failures;
     const OmahaResponse *offer; /* inside exchange */
     const OmahaPackage *delta;  /* inside offer: it is installed; NULL: the full payload */
+    bool is_weighing;           /* the full payload is looked at first; it may be cheaper here */
+    ErrorText ways;             /* what each would have cost, where both were looked at; "" */
     ErrorText delta_error;      /* why the full payload comes in its place; "" */
     bool has_bad_delta;         /* one failed: */
     Sha256 bad_delta;           /* this, which is not tried again */
@@ -228,12 +231,25 @@ void engine_forget_install(Engine *engine);
 /* What the task under way may fetch; 0: whatever it costs. */
 uint64_t engine_budget_bytes(const Engine *engine);
 
-/* Of the offer, what is installed first: sets delta. */
+/* Of the offer, what is installed first: sets delta and is_weighing. What an earlier install has
+ * begun is gone on with. */
 void engine_choose_delta(Engine *engine);
+
+/* What the full payload costs here is known. Where it was only looked at: true when the delta is
+ * cheaper, and the install is to be refused; else the delta is dropped. */
+bool engine_prefers_delta(Engine *engine, const InstallPlan *plan);
+
+/* The install of the full payload has failed. Where it was only looked at: true, and the delta is
+ * next. */
+bool engine_turns_to_delta(Engine *engine, const InstallResult *result);
 
 /* The install of the delta has failed: false when the full payload would fare no better; else drops
  * the delta. */
 bool engine_leaves_delta(Engine *engine, const InstallResult *result);
+
+/* Begins to count anew, for a task, or for another try of it, behind the one that ended. */
+void engine_begin_fetch(Engine *engine);
+void engine_begin_fetch_again(Engine *engine, const InstallResult *result);
 
 /* Keeps what is known of the cost, and says it once. */
 void engine_follow_fetch(Engine *engine, const InstallProgress *progress);

@@ -60,7 +60,7 @@ typedef struct {
     const char *fetch_way;     /* install_way_text(); "" before it is known */
     const char *fetch_text;    /* in words; "" */
     uint64_t n_bytes_to_fetch; /* as planned */
-    uint64_t n_bytes_whole;    /* of the payload */
+    uint64_t n_bytes_whole;    /* of the payload, the full one where a delta comes in its place */
     uint64_t n_requests;
     const char *deferred;       /* why what is offered is not fetched by itself; "" */
     const char *config_warning; /* what was left out of update.conf; "" */

@@ -120,7 +120,7 @@ void engine_begin(Engine *engine, const EngineRequest *request, EnginePhase phas
     engine->request = *request;
     engine->progress = (InstallProgress){};
     engine->new_version[0] = '\0';
-    engine->delta_error.line[0] = '\0';
+    engine->ways.line[0] = engine->delta_error.line[0] = '\0';
     engine->has_old_content = false;
     log_info("%s: %s", task_texts[request->task],
             request->is_resumed    ? "going on after a restart"
@@ -135,6 +135,7 @@ void engine_drop_operations(Engine *engine)
     slot_task_free(TAKE_PTR(engine->slot_task));
     engine->offer = NULL;
     engine->delta = NULL;
+    engine->is_weighing = false;
     omaha_exchange_free(TAKE_PTR(engine->exchange));
 }
 

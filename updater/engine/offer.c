@@ -80,6 +80,14 @@ OfferDecision offer_decide(const OmahaResponse *response, const EngineState *sta
     return OFFER_BACK_OFF;
 }
 
+#define LOOK_SHARE 8 /* of the delta's bytes, that a look may cost */
+
+bool offer_is_weighed(const OmahaResponse *response, const OmahaPackage *delta)
+{
+    uint64_t n_bytes = response->metadata_size_bytes;
+    return n_bytes != 0 && n_bytes <= delta->size_bytes / LOOK_SHARE;
+}
+
 const OmahaPackage *offer_delta(
         const OmahaResponse *response, const char *running_version, uint64_t budget_bytes)
 {

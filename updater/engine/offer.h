@@ -37,14 +37,17 @@ bool offer_may_name_hosts(const char *server_url);
  * a person, or a replay of an old release could take back a fix that is installed already. */
 bool offer_is_older_than_pending(const EngineState *state, const char *version);
 
-/* The delta that is tried before the full payload (inside response), or NULL: the smallest of those
- * from the version that runs. budget_bytes 0: none.
- *
- * What an adaptive download would cost is not known without the full payload's metadata, an index
- * of 8 bytes a block. A delta holds nothing that its base has, wherever it lies there, and needs no
- * index: it is not held against it, but taken, and the full payload where it fails. */
+/* The delta that may be tried before the full payload (inside response), or NULL: the smallest of
+ * those from the version that runs. budget_bytes 0: none. */
 const OmahaPackage *offer_delta(
         const OmahaResponse *response, const char *running_version, uint64_t budget_bytes);
+
+/* Whether the full payload is looked at before that delta is taken. What an adaptive download would
+ * cost is not known without the payload's metadata, an index of 8 bytes a block, and where the
+ * delta is cheaper that was fetched for nothing: so it must be known to be small beside the delta.
+ * Most are not, for a delta holds nothing that its base has, and needs no index; but some are of
+ * what was stored anew, and lies in what runs at other places. */
+bool offer_is_weighed(const OmahaResponse *response, const OmahaPackage *delta);
 
 /* state's policy must be bound to the response (download-policy.h) when it offers an update.
  * text says the decision in one line for a person. */

@@ -94,6 +94,24 @@ int checkpoint_load(int state_fd, Checkpoint *ret_checkpoint)
     return 0;
 }
 
+Sha256 checkpoint_source_of(const Sha256 *payload)
+{
+    struct {
+        char kind[7];
+        Sha256 payload;
+    } named = {.kind = "sha256", .payload = *payload};
+    static_assert(sizeof(named) == 7 + SHA256_BYTES, "no padding");
+    return sha256_of(&named, sizeof(named));
+}
+
+bool checkpoint_has_begun(int state_fd, const Sha256 *payload)
+{
+    Checkpoint found;
+    const Sha256 source = checkpoint_source_of(payload);
+    return checkpoint_load(state_fd, &found) == 0 && !found.is_untouched &&
+           sha256_equal(&found.source, &source);
+}
+
 int checkpoint_save_metadata(int state_fd, const uint8_t *data, size_t n_bytes)
 {
     return atomic_file_write(state_fd, METADATA_FILE, data, n_bytes, 0600);

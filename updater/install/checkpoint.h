@@ -33,6 +33,12 @@ int checkpoint_save(int state_fd, const Checkpoint *checkpoint);
 /* Errors: -ENOENT, -EBADMSG when it is not whole, errno. */
 int checkpoint_load(int state_fd, Checkpoint *ret_checkpoint);
 
+/* What names a payload whose digest was told, as an Omaha answer does: a checkpoint's source. */
+Sha256 checkpoint_source_of(const Sha256 *payload);
+
+/* Whether an install of that payload has begun to write, and left something to go on with. */
+bool checkpoint_has_begun(int state_fd, const Sha256 *payload);
+
 /* Keeps the metadata of a payload as it came: header, manifest, signature. Errors: errno. */
 int checkpoint_save_metadata(int state_fd, const uint8_t *data, size_t n_bytes);
 

@@ -121,14 +121,16 @@ void install_choice_count(InstallWork *work)
     plan->n_whole_bytes = work->metadata.n_payload_bytes;
     if (plan->way == INSTALL_FROM_FILE)
         return;
-    plan->n_fetch_bytes = work->is_raw_kept ? 0 : work->metadata.header.n_metadata_bytes;
     size_t next = work->is_resumed ? (size_t)work->checkpoint.next_operation : 0;
     uint64_t n_before = next == 0 ? 0
                         : next < manifest->n_operations
                                 ? manifest->operations[next].data_offset_bytes
                                 : manifest->signatures_offset_bytes;
-    plan->n_fetch_bytes +=
+    plan->n_left_bytes =
             work->digest ? manifest->n_blob_bytes - n_before : n_bytes_of_operations(work);
+    plan->n_fetch_bytes = plan->n_left_bytes;
+    if (!work->is_raw_kept)
+        plan->n_fetch_bytes += work->metadata.header.n_metadata_bytes;
 }
 
 /* Nothing was written: the next try begins as this one did, but has the metadata. One that goes on

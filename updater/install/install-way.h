@@ -24,6 +24,7 @@ typedef struct {
     uint64_t n_whole_bytes; /* of the payload */
     bool is_fallback;       /* less would have done, but for the reason */
     ErrorText reason;       /* why all is fetched, or where the rest is: half a sentence; "" */
+    uint64_t n_left_bytes;  /* of n_fetch_bytes: behind the metadata, which is here by now */
 } InstallPlan;
 
 /* "", "file", "whole", "adaptive" or "delta"; static. */

@@ -82,13 +82,14 @@ static void add_text(Sha256Stream *stream, const char *text)
 static UpdateError name_source(InstallWork *work, ErrorText *error)
 {
     const InstallOptions *options = work->options;
+    if (options->has_payload_sha256) {
+        work->checkpoint.source = checkpoint_source_of(&options->payload_sha256);
+        return UPDATE_OK;
+    }
     _cleanup_(sha256_stream_freep) Sha256Stream *stream = NULL;
     if (sha256_stream_new(&stream) < 0)
         return no_memory(error);
-    if (options->has_payload_sha256) {
-        add_text(stream, "sha256");
-        sha256_stream_add(stream, options->payload_sha256.bytes, SHA256_BYTES);
-    } else if (options->file_path) {
+    if (options->file_path) {
         add_text(stream, "file");
         add_text(stream, options->file_path);
     } else {

@@ -246,8 +246,8 @@ static void accept_payload(Install *install)
 {
     ErrorText error = {0};
     if (install->handlers.on_accepted &&
-            install->handlers.on_accepted(
-                    install, install->work.content.version, install->userdata, &error) < 0) {
+            install->handlers.on_accepted(install, install->work.content.version, &install->plan,
+                    install->userdata, &error) < 0) {
         fail(install, UPDATE_ERROR_GENERIC, error.line);
         return;
     }

@@ -55,9 +55,11 @@ typedef struct {
 typedef struct {
     /* At every change of phase and five times a second; may be NULL. */
     void (*on_progress)(Install *install, const InstallProgress *progress, void *userdata);
-    /* The metadata holds: called once, before the target is touched. A negative errno refuses the
-     * install (UPDATE_ERROR_GENERIC with error). May be NULL. */
-    int (*on_accepted)(Install *install, const char *version, void *userdata, ErrorText *error);
+    /* The metadata holds, and what is to be fetched is known: called once, before the target is
+     * touched. A negative errno refuses the install (UPDATE_ERROR_GENERIC with error). May be
+     * NULL. */
+    int (*on_accepted)(Install *install, const char *version, const InstallPlan *plan,
+            void *userdata, ErrorText *error);
     /* The slot is proven and the image's postinst is next, which may flip by itself (postinst.h):
      * as on_commit, which follows when the program succeeded. May be NULL. */
     int (*on_postinst)(

@@ -133,6 +133,18 @@ START_TEST(what_keeps_failing_is_left_alone_for_a_while)
 }
 END_TEST
 
+START_TEST(the_full_payload_is_looked_at_where_that_costs_little_beside_the_delta)
+{
+    const OmahaPackage delta = {.name = "delta", .size_bytes = 807, .delta_from = "1.0"};
+    response.metadata_size_bytes = 100;
+    ck_assert(offer_is_weighed(&response, &delta));
+    response.metadata_size_bytes = 101;
+    ck_assert(!offer_is_weighed(&response, &delta));
+    response.metadata_size_bytes = 0; /* not known */
+    ck_assert(!offer_is_weighed(&response, &delta));
+}
+END_TEST
+
 START_TEST(only_an_answer_over_https_names_hosts)
 {
     ck_assert(offer_may_name_hosts("https://updates.example.org/v1/update/"));
@@ -173,6 +185,7 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, what_is_older_needs_permission);
     tcase_add_test(tcase, what_keeps_failing_is_left_alone_for_a_while);
     tcase_add_test(tcase, the_smallest_delta_from_what_runs_is_taken);
+    tcase_add_test(tcase, the_full_payload_is_looked_at_where_that_costs_little_beside_the_delta);
     tcase_add_test(tcase, only_an_answer_over_https_names_hosts);
     return suite;
 }

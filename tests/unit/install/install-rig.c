@@ -135,9 +135,11 @@ static void on_progress(Install *install, const InstallProgress *progress, void 
         rig->at_progress(rig, progress);
 }
 
-static int on_accepted(Install *install, const char *version, void *userdata, ErrorText *error)
+static int on_accepted(Install *install, const char *version, const InstallPlan *plan,
+        void *userdata, ErrorText *error)
 {
     (void)install;
+    (void)plan;
     InstallRig *rig = userdata;
     rig->n_accepted++;
     snprintf(rig->accepted_version, sizeof(rig->accepted_version), "%s", version);

@@ -98,6 +98,21 @@ START_TEST(metadata_is_kept_as_it_is)
 }
 END_TEST
 
+START_TEST(what_has_begun_is_known_by_the_payloads_digest)
+{
+    const Sha256 payload = sha256_of("a", 1), other = sha256_of("b", 1);
+    Checkpoint saved = example();
+    saved.source = checkpoint_source_of(&payload);
+    ck_assert(!checkpoint_has_begun(state_fd, &payload));
+    ck_assert_int_eq(checkpoint_save(state_fd, &saved), 0);
+    ck_assert(checkpoint_has_begun(state_fd, &payload));
+    ck_assert(!checkpoint_has_begun(state_fd, &other));
+    saved.is_untouched = true;
+    ck_assert_int_eq(checkpoint_save(state_fd, &saved), 0);
+    ck_assert(!checkpoint_has_begun(state_fd, &payload));
+}
+END_TEST
+
 START_TEST(removal_takes_both)
 {
     Checkpoint saved = example();
@@ -119,6 +134,7 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, every_damaged_byte_is_noticed);
     tcase_add_test(tcase, other_lengths_are_no_checkpoint);
     tcase_add_test(tcase, metadata_is_kept_as_it_is);
+    tcase_add_test(tcase, what_has_begun_is_known_by_the_payloads_digest);
     tcase_add_test(tcase, removal_takes_both);
     return suite;
 }
