@@ -446,7 +446,7 @@ class KilledAnywhere(AdaptiveTest):
         machine, server = self.machine(), self.server()
         server.parts = source.choice([None, "all of them"])
         machine.configure(SERVER=server.omaha_url, FIRST_CHECK=0)
-        server.offer(self.payload)
+        server.offer(self.payload, metadata_size=source.choice([None, self.n_signed()]))
         server.rate_bytes_per_sec = 100_000
         goal = source.randrange(self.n_payload // 12)
         machine.start_engine()
