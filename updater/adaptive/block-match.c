@@ -24,12 +24,12 @@
 struct BlockMatch {
     const PartitionUpdate *partition;
     uint32_t n_blocks;
-    uint32_t *buckets; /* the first entry of a chain, or NOTHING */
+    uint32_t *buckets; /* the first entry of a chain, or NOTHING; NULL: all is found */
     unsigned shift;    /* 2^shift buckets */
     uint64_t factor;
     uint32_t *links;  /* an entry's next in its chain; a twin's first */
-    uint32_t *source; /* of an entry that is no twin, or NOTHING */
-    uint8_t *is_twin; /* bits */
+    uint32_t *source; /* of an entry that is no twin, or NOTHING; when all is found, of every one */
+    uint8_t *is_twin; /* bits; with the buckets */
     uint8_t *is_in_place;
     Sha256 zero; /* digest of zeros */
 };
@@ -112,14 +112,27 @@ int block_match_new(const PartitionUpdate *partition, BlockMatch **ret_match)
     return 0;
 }
 
+static void free_chains(BlockMatch *match)
+{
+    free(TAKE_PTR(match->buckets));
+    free(TAKE_PTR(match->links));
+    free(TAKE_PTR(match->is_twin));
+}
+
+void block_match_finish(BlockMatch *match)
+{
+    for (uint32_t i = 0; match->buckets && i < match->n_blocks; i++)
+        if (bits_get(match->is_twin, i))
+            match->source[i] = match->source[match->links[i]];
+    free_chains(match);
+}
+
 void block_match_free(BlockMatch *match)
 {
     if (!match)
         return;
-    free(match->buckets);
-    free(match->links);
+    free_chains(match);
     free(match->source);
-    free(match->is_twin);
     free(match->is_in_place);
     free(match);
 }
@@ -152,7 +165,8 @@ BlockKind block_match_get(const BlockMatch *match, uint64_t block, uint64_t *ret
         return BLOCK_IN_PLACE;
     if (block_match_is(match, block, &match->zero))
         return BLOCK_ZERO;
-    uint32_t first = bits_get(match->is_twin, block) ? match->links[block] : (uint32_t)block;
+    bool is_twin = match->is_twin && bits_get(match->is_twin, block);
+    uint32_t first = is_twin ? match->links[block] : (uint32_t)block;
     *ret_source = match->source[first];
     return match->source[first] == NOTHING ? BLOCK_LACKING : BLOCK_COPY;
 }

@@ -3,7 +3,8 @@
 
 /* Where the data blocks of a new slot are on this machine already: the payload's block index, held
  * against the digests of blocks that lie here, at any position. What the index matches is a strong
- * hint and no proof: who copies a block hashes it. Pure; 8 bytes and some bits a block. */
+ * hint and no proof: who copies a block hashes it. Pure; 12 bytes and some bits a block, and 4 from
+ * block_match_finish() on. */
 
 #include <stdint.h>
 
@@ -34,6 +35,9 @@ int block_match_add_source(
 /* The same of the slot that is written. */
 int block_match_add_target(
         uint64_t first_block, const Sha256 *digests, size_t n_digests, void *match);
+
+/* No more digests come: what served to find them is given back. */
+void block_match_finish(BlockMatch *match);
 
 /* What is known of a data block; *ret_source is where the source has a BLOCK_COPY. */
 BlockKind block_match_get(const BlockMatch *match, uint64_t block, uint64_t *ret_source);

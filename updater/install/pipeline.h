@@ -18,7 +18,7 @@
 #include "updater/update-error.h"
 
 #define PIPELINE_SLOTS_MAX 8
-#define PIPELINE_BUFFER_BYTES (6 << 20) /* all buffers together */
+#define PIPELINE_BUFFER_BYTES (4 << 20) /* all buffers together */
 
 typedef struct Pipeline Pipeline;
 

@@ -16,7 +16,7 @@
 #include "updater/slot/install-target.h"
 #include "updater/update-error.h"
 
-#define READ_BACK_CHUNK_BYTES (512 * 1024)
+#define READ_BACK_CHUNK_BYTES (256 * 1024)
 
 typedef struct ReadBack ReadBack;
 

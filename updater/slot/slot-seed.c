@@ -81,6 +81,8 @@ int slot_seed_new(const SlotSeedOptions *options, SlotSeed **ret_seed, ErrorText
     if (r >= 0)
         r = look_at_target(seed, error);
     if (r >= 0)
+        block_match_finish(seed->match);
+    if (r >= 0)
         r = adaptive_plan_new(options->manifest, options->partition, seed->match, &seed->plan);
     if (r < 0)
         return error && error->line[0] ? r : error_say(error, r, "%s", strerror(-r));

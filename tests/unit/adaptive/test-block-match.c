@@ -87,10 +87,17 @@ START_TEST(test_blocks_of_one_content_come_from_one)
     Kit *kit = make();
     const Sha256 digest = digest_of(600);
     ck_assert_int_eq(block_match_add_source(5, &digest, 1, kit->match), 0);
-    for (uint64_t i = 600; i < 700; i++)
-        assert_is(kit, i, BLOCK_COPY, 5);
-    assert_is(kit, 599, BLOCK_LACKING, 0);
-    assert_is(kit, 700, BLOCK_LACKING, 0);
+    ck_assert_int_eq(block_match_add_source(9, &kit->digests[3], 1, kit->match), 0);
+    ck_assert_int_eq(block_match_add_target(650, &digest, 1, kit->match), 0);
+    for (int is_finished = 0; is_finished < 2; is_finished++) {
+        for (uint64_t i = 600; i < 700; i++)
+            assert_is(kit, i, i == 650 ? BLOCK_IN_PLACE : BLOCK_COPY, 5);
+        assert_is(kit, 3, BLOCK_COPY, 9);
+        assert_is(kit, 500, BLOCK_ZERO, 0);
+        assert_is(kit, 599, BLOCK_LACKING, 0);
+        assert_is(kit, 700, BLOCK_LACKING, 0);
+        block_match_finish(kit->match);
+    }
     drop(kit);
 }
 END_TEST
