@@ -39,6 +39,7 @@ UpdateError operation_run(const OperationPlace *place, const Operation *operatio
         bool is_loaded, bool *ret_is_lacking, ErrorText *error);
 
 /* Waits until what an operation wrote has gone to the device, drops it from the page cache, and
- * reads it back, by way of chunk (as read_back_operation() wants it). Returns UPDATE_OK, the codes of read_back_operation(), UPDATE_ERROR_CANCELLED. */
+ * reads it back, by way of chunk (as read_back_operation() wants it). Returns UPDATE_OK, the codes
+ * of read_back_operation(), UPDATE_ERROR_CANCELLED. */
 UpdateError operation_run_settle(
         const OperationPlace *place, const Operation *operation, uint8_t *chunk, ErrorText *error);
