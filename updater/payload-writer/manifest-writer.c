@@ -150,6 +150,8 @@ static int fill_manifest(
     wire->source_version = manifest->source_version[0] ? (char *)manifest->source_version : NULL;
     wire->has_frame_size = manifest->frame_target_bytes != MANIFEST_FRAME_BYTES;
     wire->frame_size = (uint32_t)manifest->frame_target_bytes; /* checked */
+    wire->has_frame_prefix = manifest->frame_prefix_bytes > 0;
+    wire->frame_prefix = (uint32_t)manifest->frame_prefix_bytes;
     int r = take_list(arena, Wire__PartitionUpdate, manifest->n_partitions, &wire->partitions);
     if (r < 0)
         return r;

@@ -31,6 +31,12 @@ bool manifest_is_frame_size(uint64_t n_bytes)
            (n_bytes & (n_bytes - 1)) == 0;
 }
 
+bool manifest_is_frame_prefix(uint64_t n_bytes)
+{
+    return n_bytes > 0 && n_bytes <= MANIFEST_FRAME_PREFIX_MAX_BYTES &&
+           n_bytes % MANIFEST_BLOCK_BYTES == 0;
+}
+
 bool manifest_is_partition_name(const char *name)
 {
     if (!is_printable(name, MANIFEST_NAME_MAX_CHARS) || name[0] == '.')
@@ -78,7 +84,7 @@ static UpdateError check_names(const Manifest *manifest, ErrorText *error)
 typedef struct {
     const PartitionUpdate *partition;
     size_t i_operation;
-    size_t frame_target_bytes;
+    const Manifest *manifest;
 } Where;
 
 #define refuse_operation(where, code, error, format, ...)                                    \
@@ -149,6 +155,7 @@ static UpdateError check_type(const Operation *operation, Where where, ErrorText
     case OPERATION_REPLACE_BZ:
     case OPERATION_REPLACE_XZ:
     case OPERATION_REPLACE_ZSTD:
+    case OPERATION_REPLACE_ZSTD_PREFIX:
         failure = check_no_source(operation, where, error);
         return failure == UPDATE_OK ? check_data(operation, where, error) : failure;
     case OPERATION_ZERO:
@@ -182,12 +189,32 @@ static bool frames_add_up(const Operation *operation, size_t frame_target_bytes)
            operation->n_frames == u64_div_round_up(operation->n_dst_bytes, frame_target_bytes);
 }
 
+/* What a frame refers to can be found only by who knows how long it and those before it are. */
+static UpdateError check_prefix(const Operation *operation, Where where, ErrorText *error)
+{
+    const Manifest *manifest = where.manifest;
+    if (operation->n_frames == 0)
+        return refuse_operation(where, UPDATE_ERROR_MANIFEST, error,
+                "has frames that refer to what lies before them, but no list of them");
+    if (manifest->frame_prefix_bytes == 0)
+        return refuse_operation(where, UPDATE_ERROR_MANIFEST, error,
+                "has frames that refer to what lies before them; the manifest does not say how "
+                "far");
+    if (operation->frame_target_bytes != manifest->frame_target_bytes ||
+            operation->frame_prefix_bytes != manifest->frame_prefix_bytes)
+        return refuse_operation(where, UPDATE_ERROR_MANIFEST, error,
+                "has frames of another kind than the manifest says");
+    return UPDATE_OK;
+}
+
 static UpdateError check_frames(const Operation *operation, Where where, ErrorText *error)
 {
-    if (operation->n_frames == 0)
-        return UPDATE_OK;
-    if (operation->type != OPERATION_REPLACE_ZSTD ||
-            !frames_add_up(operation, where.frame_target_bytes))
+    bool has_prefix = operation->type == OPERATION_REPLACE_ZSTD_PREFIX;
+    UpdateError failure = has_prefix ? check_prefix(operation, where, error) : UPDATE_OK;
+    if (failure != UPDATE_OK || operation->n_frames == 0)
+        return failure;
+    if ((operation->type != OPERATION_REPLACE_ZSTD && !has_prefix) ||
+            !frames_add_up(operation, where.manifest->frame_target_bytes))
         return refuse_operation(
                 where, UPDATE_ERROR_MANIFEST, error, "has frames that do not add up to its data");
     return UPDATE_OK;
@@ -296,7 +323,7 @@ static UpdateError check_verity(
     return UPDATE_OK;
 }
 
-static UpdateError check_partition(const PartitionUpdate *partition, size_t frame_target_bytes,
+static UpdateError check_partition(const Manifest *manifest, const PartitionUpdate *partition,
         uint64_t *n_blob_bytes, ErrorText *error)
 {
     uint64_t n_blocks = partition->size_bytes / MANIFEST_BLOCK_BYTES;
@@ -313,8 +340,8 @@ static UpdateError check_partition(const PartitionUpdate *partition, size_t fram
                 " bytes, is not a multiple of %d",
                 partition->name, partition->source_bytes, MANIFEST_BLOCK_BYTES);
     for (size_t i = 0; i < partition->n_operations; i++) {
-        UpdateError failure = check_operation(&partition->operations[i],
-                (Where){partition, i, frame_target_bytes}, n_blob_bytes, error);
+        UpdateError failure = check_operation(
+                &partition->operations[i], (Where){partition, i, manifest}, n_blob_bytes, error);
         if (failure != UPDATE_OK)
             return failure;
     }
@@ -326,13 +353,20 @@ static UpdateError check_partition(const PartitionUpdate *partition, size_t fram
     return check_extents(partition, n_blocks, error);
 }
 
-static UpdateError check_frame_size(const Manifest *manifest, ErrorText *error)
+static UpdateError check_frame_sizes(const Manifest *manifest, ErrorText *error)
 {
-    if (manifest_is_frame_size(manifest->frame_target_bytes))
-        return UPDATE_OK;
-    return error_say(error, UPDATE_ERROR_MANIFEST,
-            "the manifest has frames of %zu bytes; powers of 2 from %d to %d are allowed",
-            manifest->frame_target_bytes, MANIFEST_BLOCK_BYTES, MANIFEST_FRAME_MAX_BYTES);
+    if (!manifest_is_frame_size(manifest->frame_target_bytes))
+        return error_say(error, UPDATE_ERROR_MANIFEST,
+                "the manifest has frames of %zu bytes; powers of 2 from %d to %d are allowed",
+                manifest->frame_target_bytes, MANIFEST_BLOCK_BYTES, MANIFEST_FRAME_MAX_BYTES);
+    if (manifest->frame_prefix_bytes != 0 &&
+            !manifest_is_frame_prefix(manifest->frame_prefix_bytes))
+        return error_say(error, UPDATE_ERROR_MANIFEST,
+                "the manifest has frames that refer to %zu bytes before them; multiples of %d up "
+                "to %d are allowed",
+                manifest->frame_prefix_bytes, MANIFEST_BLOCK_BYTES,
+                MANIFEST_FRAME_PREFIX_MAX_BYTES);
+    return UPDATE_OK;
 }
 
 /* A full payload begins with nothing, and a delta with something. */
@@ -360,12 +394,11 @@ UpdateError manifest_check(const Manifest *manifest, ErrorText *error)
     UpdateError failure = check_names(manifest, error);
     uint64_t n_blob_bytes = 0;
     if (failure == UPDATE_OK)
-        failure = check_frame_size(manifest, error);
+        failure = check_frame_sizes(manifest, error);
     if (failure == UPDATE_OK)
         failure = check_kind(manifest, error);
     for (size_t i = 0; failure == UPDATE_OK && i < manifest->n_partitions; i++)
-        failure = check_partition(
-                &manifest->partitions[i], manifest->frame_target_bytes, &n_blob_bytes, error);
+        failure = check_partition(manifest, &manifest->partitions[i], &n_blob_bytes, error);
     if (failure != UPDATE_OK)
         return failure;
     if (n_blob_bytes != manifest->signatures_offset_bytes)

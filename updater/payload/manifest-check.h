@@ -24,6 +24,10 @@ bool manifest_is_partition_name(const char *name);
  * MANIFEST_FRAME_MAX_BYTES. */
 bool manifest_is_frame_size(uint64_t n_bytes);
 
+/* Whether frames may refer to so much of what lies before them: a multiple of MANIFEST_BLOCK_BYTES
+ * up to MANIFEST_FRAME_PREFIX_MAX_BYTES, which is not 0. */
+bool manifest_is_frame_prefix(uint64_t n_bytes);
+
 /* Checks a manifest whose fields are set (borrowed); takes O(n log n) time and O(n) memory in its
  * extents. Returns as manifest_parse(). */
 UpdateError manifest_check(const Manifest *manifest, ErrorText *error);

@@ -82,7 +82,7 @@ static UpdateError read_places(MessageArena *arena, const Wire__InstallOperation
 }
 
 static UpdateError read_operation(MessageArena *arena, const Wire__InstallOperation *wire,
-        Operation *operation, ErrorText *error)
+        const Wire__DeltaArchiveManifest *manifest, Operation *operation, ErrorText *error)
 {
     *operation = (Operation){
             .type = (OperationType)wire->type,
@@ -91,6 +91,10 @@ static UpdateError read_operation(MessageArena *arena, const Wire__InstallOperat
             .frame_bytes = wire->n_frame_bytes > 0 ? wire->frame_bytes : NULL,
             .n_frames = wire->n_frame_bytes,
     };
+    if (operation->type == OPERATION_REPLACE_ZSTD_PREFIX) {
+        operation->frame_target_bytes = manifest->frame_size;
+        operation->frame_prefix_bytes = manifest->frame_prefix;
+    }
     if (operation->n_data_bytes > 0 &&
             !read_hash(wire->has_data_sha256_hash, wire->data_sha256_hash, &operation->data_sha256))
         return error_say(error, UPDATE_ERROR_OPERATION_HASH,
@@ -99,11 +103,13 @@ static UpdateError read_operation(MessageArena *arena, const Wire__InstallOperat
 }
 
 /* operations: room for those of the partition with this index. */
-static UpdateError read_operations(MessageArena *arena, const Wire__PartitionUpdate *wire,
+static UpdateError read_operations(MessageArena *arena, const Wire__DeltaArchiveManifest *manifest,
         size_t i_partition, Operation *operations, ErrorText *error)
 {
+    const Wire__PartitionUpdate *wire = manifest->partitions[i_partition];
     for (size_t i = 0; i < wire->n_operations; i++) {
-        UpdateError failure = read_operation(arena, wire->operations[i], &operations[i], error);
+        UpdateError failure =
+                read_operation(arena, wire->operations[i], manifest, &operations[i], error);
         if (failure != UPDATE_OK)
             return failure;
         operations[i].partition = i_partition;
@@ -206,7 +212,7 @@ static UpdateError read_partitions(MessageArena *arena, const Wire__DeltaArchive
     for (size_t i = 0; i < wire->n_partitions; i++) {
         UpdateError failure = read_partition(wire->partitions[i], &partitions[i], error);
         if (failure == UPDATE_OK)
-            failure = read_operations(arena, wire->partitions[i], i, operations, error);
+            failure = read_operations(arena, wire, i, operations, error);
         if (failure != UPDATE_OK)
             return failure;
         partitions[i].operations = operations;
@@ -259,6 +265,7 @@ static UpdateError read_v2(MessageArena *arena, const uint8_t *data, size_t n_by
             .min_version = wire->min_version ? wire->min_version : "",
             .source_version = wire->source_version ? wire->source_version : "",
             .frame_target_bytes = wire->frame_size,
+            .frame_prefix_bytes = wire->frame_prefix, /* 0 where it is absent */
             .signatures_offset_bytes = wire->signatures_offset,
             .n_signatures_bytes = wire->signatures_size,
     };

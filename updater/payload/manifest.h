@@ -17,8 +17,9 @@
 #include "verity/hash-tree.h"
 
 #define MANIFEST_BLOCK_BYTES 4096
-#define MANIFEST_FRAME_BYTES (16 * 1024)       /* of target per zstd frame, where none is said */
-#define MANIFEST_FRAME_MAX_BYTES (256 * 1024)  /* the least is a block */
+#define MANIFEST_FRAME_BYTES (16 * 1024)      /* of target per zstd frame, where none is said */
+#define MANIFEST_FRAME_MAX_BYTES (256 * 1024) /* the least is a block */
+#define MANIFEST_FRAME_PREFIX_MAX_BYTES (128 * 1024)
 #define MANIFEST_OPERATION_MAX_BYTES (8 << 20) /* of target, of blob and of source, per operation */
 #define MANIFEST_V1_BLOB_MAX_BYTES (32 << 20)  /* format 1: of blob; of target there is no bound */
 #define MANIFEST_FILE_MAX_BYTES (1 << 30)      /* of what a procedure of format 1 installs */
@@ -41,6 +42,7 @@ typedef enum { /* the numbers of the formats */
     OPERATION_DISCARD = 7, /* reads back as zeros here: written as ZERO */
     OPERATION_REPLACE_XZ = 8,
     OPERATION_REPLACE_ZSTD = 14,
+    OPERATION_REPLACE_ZSTD_PREFIX = 1000, /* of frames that refer to what lies before them */
 } OperationType;
 
 #define EXTENT_HOLE UINT64_MAX /* start_block of blocks that are nowhere; in format 1 alone */
@@ -65,8 +67,12 @@ typedef struct {
     uint64_t n_src_bytes; /* sum of the extents; BSDIFF may end before, in the last block */
     bool has_src_sha256;
     Sha256 src_sha256;           /* of what the source extents hold, one behind the other */
-    const uint32_t *frame_bytes; /* REPLACE_ZSTD: compressed size of each frame; may be absent */
+    const uint32_t *frame_bytes; /* REPLACE_ZSTD: compressed size of each frame; may be absent.
+                                    REPLACE_ZSTD_PREFIX: the same; never absent */
     size_t n_frames;
+    uint32_t frame_target_bytes; /* of REPLACE_ZSTD_PREFIX, as the manifest says both: of each frame
+                                    but the last, */
+    uint32_t frame_prefix_bytes; /* and before it, to which it may refer */
 } Operation;
 
 typedef enum {
@@ -106,6 +112,8 @@ typedef struct Manifest {
     const char *source_version; /* of a delta: what holds its sources; "" when it does not say */
     size_t frame_target_bytes;  /* of each zstd frame but an operation's last: a power of 2 from
                                    MANIFEST_BLOCK_BYTES to MANIFEST_FRAME_MAX_BYTES */
+    size_t frame_prefix_bytes;  /* 0, or a multiple of MANIFEST_BLOCK_BYTES up to
+                                   MANIFEST_FRAME_PREFIX_MAX_BYTES */
     const PartitionUpdate *partitions;
     size_t n_partitions;
     const Operation *operations; /* of all; data_offset_bytes ascends without gaps */
@@ -121,8 +129,9 @@ typedef struct Manifest {
  * to signatures_offset, every blob with a hash, extents inside size_bytes, none empty, the tree's
  * extent behind the data, inside size_bytes and of the right size, every other block of the
  * partition written by exactly one operation, index length, frames of a size that is known, which
- * add up, names unique and printable; of a delta also that operations read inside source_bytes and
- * say the hash of what they read, and that a full payload reads nothing.
+ * add up and refer to no more than is said, names unique and printable; of a delta also that
+ * operations read inside source_bytes and say the hash of what they read, and that a full payload
+ * reads nothing.
  *
  * Format 1 is checked for: block size, known operation types, blobs consecutive up to
  * signatures_offset, every blob with a hash, extents and lengths that no arithmetic can overflow,

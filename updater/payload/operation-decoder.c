@@ -40,6 +40,7 @@ static int start(OperationDecoder *decoder)
             return -ENOMEM;
         ZSTD_DCtx_setParameter(decoder->zstd, ZSTD_d_windowLogMax, ZSTD_WINDOW_LOG_MAX);
         return 0;
+    case OPERATION_REPLACE_ZSTD_PREFIX:
     case OPERATION_MOVE:
     case OPERATION_BSDIFF:
     case OPERATION_SOURCE_COPY:
@@ -167,6 +168,7 @@ static int turn(
         return turn_xz(decoder, ret_data, n_room_bytes, ret_n_bytes);
     case OPERATION_REPLACE_ZSTD:
         return turn_zstd(decoder, ret_data, n_room_bytes, ret_n_bytes);
+    case OPERATION_REPLACE_ZSTD_PREFIX:
     case OPERATION_MOVE:
     case OPERATION_BSDIFF:
     case OPERATION_SOURCE_COPY:

@@ -12,7 +12,8 @@
 
 typedef struct OperationDecoder OperationDecoder;
 
-/* Makes a decoder for a REPLACE type; blob is borrowed for its life.
+/* Makes a decoder for a REPLACE type but REPLACE_ZSTD_PREFIX, whose frames are decoded one by one
+ * (updater/payload/frame-decoder.h); blob is borrowed for its life.
  * Errors: -EINVAL for another type, -ENOMEM. */
 int operation_decoder_new(OperationType type, const uint8_t *blob, size_t n_blob_bytes,
         OperationDecoder **ret_decoder);

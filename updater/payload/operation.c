@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "updater/payload/bspatch.h"
+#include "updater/payload/frame-decoder.h"
 #include "updater/payload/operation-decoder.h"
 #include "updater/payload/source-reader.h"
 
@@ -14,10 +15,15 @@
  * out when that is full or they have ended. The extents say how much may come; what exceeds them by
  * a byte ends the operation before it is written, so that a blob which blows up costs one buffer.
  *
- * A source is read twice, once for its hash: what is wrong is never used, and memory is bounded. */
+ * A source is read twice, once for its hash: what is wrong is never used, and memory is bounded.
+ *
+ * Frames that refer to what lies before them are decompressed one by one, each to its place in the
+ * buffer, before which the end of what has gone out is kept. */
 #define BUFFER_BYTES ((size_t)256 * 1024)
 
 static_assert(BUFFER_BYTES % MANIFEST_BLOCK_BYTES == 0, "writes are multiples of a block");
+static_assert(BUFFER_BYTES % MANIFEST_FRAME_MAX_BYTES == 0, "a frame lies in one buffer");
+static_assert(BUFFER_BYTES >= MANIFEST_FRAME_PREFIX_MAX_BYTES, "what is kept is of one buffer");
 
 /* Where the next decompressed byte goes. */
 typedef struct {
@@ -80,6 +86,7 @@ typedef struct {
     UpdateError (*read)(void *object, uint8_t *ret_data, size_t n_room_bytes, size_t *ret_n_bytes,
             ErrorText *error);
     void *object;
+    size_t n_history_bytes; /* of what it gave: so much of it lies before ret_data, or all of it */
 } Supply;
 
 /* Fills buffer; less than BUFFER_BYTES only at the end. */
@@ -125,6 +132,8 @@ static UpdateError write_all(Place *place, const Supply *supply, uint8_t *buffer
         failure = write_out(place, buffer, pad_block(buffer, n_bytes), error);
         if (failure != UPDATE_OK || is_end)
             return failure;
+        memcpy(buffer - supply->n_history_bytes, buffer + BUFFER_BYTES - supply->n_history_bytes,
+                supply->n_history_bytes);
     }
 }
 
@@ -137,10 +146,11 @@ static UpdateError write_supply(const Operation *operation, const Supply *supply
             .n_left_bytes = operation->n_dst_bytes,
             .sink = sink,
     };
-    _cleanup_free_ uint8_t *buffer = aligned_alloc(MANIFEST_BLOCK_BYTES, BUFFER_BYTES);
-    if (!buffer)
+    _cleanup_free_ uint8_t *memory =
+            aligned_alloc(MANIFEST_BLOCK_BYTES, supply->n_history_bytes + BUFFER_BYTES);
+    if (!memory)
         return refuse_blob(-ENOMEM, error);
-    return write_all(&place, supply, buffer, error);
+    return write_all(&place, supply, memory + supply->n_history_bytes, error);
 }
 
 static UpdateError read_decoder(
@@ -171,7 +181,62 @@ static UpdateError replace(const Operation *operation, const uint8_t *blob,
     int r = operation_decoder_new(operation->type, blob, (size_t)operation->n_data_bytes, &decoder);
     if (r < 0)
         return refuse_blob(r, error);
-    return write_supply(operation, &(Supply){read_decoder, decoder}, sink, error);
+    return write_supply(operation, &(Supply){read_decoder, decoder, 0}, sink, error);
+}
+
+/* Frames from the first to the last. */
+typedef struct {
+    FrameDecoder *decoder;
+    const Operation *operation;
+    size_t i_frame;
+    const uint8_t *next; /* of the blob */
+    uint64_t n_left_bytes;
+    uint64_t at_bytes; /* of the target */
+} FrameChain;
+
+/* One frame. The room is a multiple of a frame's target until the last one. */
+static UpdateError read_frame(
+        void *object, uint8_t *ret_data, size_t n_room_bytes, size_t *ret_n_bytes, ErrorText *error)
+{
+    FrameChain *chain = object;
+    const Operation *operation = chain->operation;
+    *ret_n_bytes = 0;
+    if (chain->i_frame == operation->n_frames)
+        return chain->n_left_bytes == 0 ? UPDATE_OK : refuse_blob(-EBADMSG, error);
+    size_t n_frame_bytes = operation->frame_bytes[chain->i_frame++];
+    size_t n_bytes = (size_t)MIN(
+            (uint64_t)operation->frame_target_bytes, operation->n_dst_bytes - chain->at_bytes);
+    if (n_frame_bytes > chain->n_left_bytes || n_bytes == 0 || n_bytes > n_room_bytes)
+        return refuse_blob(-EBADMSG, error);
+    size_t n_prefix_bytes = (size_t)MIN((uint64_t)operation->frame_prefix_bytes, chain->at_bytes);
+    int r = frame_decoder_take(
+            chain->decoder, chain->next, n_frame_bytes, n_prefix_bytes, ret_data, n_bytes);
+    if (r < 0)
+        return refuse_blob(r, error);
+    chain->next += n_frame_bytes;
+    chain->n_left_bytes -= n_frame_bytes;
+    chain->at_bytes += n_bytes;
+    *ret_n_bytes = n_bytes;
+    return UPDATE_OK;
+}
+
+static UpdateError replace_by_frames(const Operation *operation, const uint8_t *blob,
+        const OperationSink *sink, ErrorText *error)
+{
+    assert(operation->frame_prefix_bytes <= MANIFEST_FRAME_PREFIX_MAX_BYTES &&
+            operation->frame_prefix_bytes % MANIFEST_BLOCK_BYTES == 0);
+    _cleanup_(frame_decoder_freep) FrameDecoder *decoder = NULL;
+    int r = frame_decoder_new(&decoder);
+    if (r < 0)
+        return refuse_blob(r, error);
+    FrameChain chain = {
+            .decoder = decoder,
+            .operation = operation,
+            .next = blob,
+            .n_left_bytes = operation->n_data_bytes,
+    };
+    const Supply supply = {read_frame, &chain, operation->frame_prefix_bytes};
+    return write_supply(operation, &supply, sink, error);
 }
 
 static UpdateError refuse_source(int r, ErrorText *error)
@@ -233,7 +298,7 @@ static UpdateError copy_source(const Operation *operation, const OperationSource
     if (failure != UPDATE_OK)
         return failure;
     Copy copy = {.reader = reader, .n_bytes = operation->n_src_bytes};
-    return write_supply(operation, &(Supply){read_copy, &copy}, sink, error);
+    return write_supply(operation, &(Supply){read_copy, &copy, 0}, sink, error);
 }
 
 static UpdateError refuse_patch(int r)
@@ -273,7 +338,7 @@ static UpdateError patch_source(const Operation *operation, const uint8_t *blob,
             blob, (size_t)operation->n_data_bytes, &old, operation->n_dst_bytes, &bspatch, error);
     if (r < 0)
         return refuse_patch(r);
-    return write_supply(operation, &(Supply){read_patch, bspatch}, sink, error);
+    return write_supply(operation, &(Supply){read_patch, bspatch, 0}, sink, error);
 }
 
 static UpdateError make_zero(
@@ -317,6 +382,8 @@ UpdateError operation_apply(const Operation *operation, const uint8_t *blob,
     case OPERATION_REPLACE_XZ:
     case OPERATION_REPLACE_ZSTD:
         return replace(operation, blob, sink, error);
+    case OPERATION_REPLACE_ZSTD_PREFIX:
+        return replace_by_frames(operation, blob, sink, error);
     case OPERATION_SOURCE_COPY:
     case OPERATION_MOVE:
         return copy_source(operation, source, sink, error);

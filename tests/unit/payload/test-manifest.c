@@ -419,6 +419,81 @@ START_TEST(frames_of_no_size_that_is_made)
 }
 END_TEST
 
+static void let_frames_refer_back(GoodManifest *good)
+{
+    good->operations[0].type = WIRE__INSTALL_OPERATION__TYPE__REPLACE_ZSTD_PREFIX;
+    good->manifest.has_frame_prefix = 1;
+    good->manifest.frame_prefix = 128 * 1024;
+}
+
+START_TEST(frames_may_refer_to_what_lies_before_them)
+{
+    static const uint32_t sizes[] = {4096, 16384, 20480, 131072};
+    GoodManifest good;
+    good_manifest_init(&good);
+    let_frames_refer_back(&good);
+    ErrorText error = {0};
+    for (size_t i = 0; i < ELEMENTS(sizes); i++) {
+        good.manifest.frame_prefix = sizes[i];
+        uint8_t *data, *again;
+        size_t n_bytes = good_manifest_pack(&good, &data), n_again;
+        Manifest *manifest = NULL;
+        ck_assert_int_eq(manifest_parse(2, data, n_bytes, &manifest, &error), UPDATE_OK);
+        ck_assert_int_eq(manifest_write(manifest, &again, &n_again, &error), 0);
+        manifest_free(manifest);
+        ck_assert_int_eq(manifest_parse(2, again, n_again, &manifest, &error), UPDATE_OK);
+        ck_assert_uint_eq(manifest->frame_prefix_bytes, sizes[i]);
+        const Operation *operations = manifest->operations;
+        ck_assert_int_eq(operations[0].type, OPERATION_REPLACE_ZSTD_PREFIX);
+        ck_assert_uint_eq(operations[0].frame_prefix_bytes, sizes[i]);
+        ck_assert_uint_eq(operations[0].frame_target_bytes, 16384);
+        ck_assert_uint_eq(operations[2].frame_prefix_bytes, 0);
+        ((Operation *)operations)[0].frame_prefix_bytes += 4096;
+        uint8_t *never;
+        ck_assert_int_eq(manifest_write(manifest, &never, &n_bytes, &error), -EINVAL);
+        ck_assert_ptr_nonnull(strstr(error.line, "another kind"));
+        error = (ErrorText){0};
+        manifest_free(manifest);
+        free(data);
+        free(again);
+    }
+    good.operations[0].type = WIRE__INSTALL_OPERATION__TYPE__REPLACE_ZSTD;
+    assert_taken(&good); /* and need not */
+}
+END_TEST
+
+START_TEST(frames_that_refer_to_what_is_not_said)
+{
+    static const uint32_t sizes[] = {
+            1, 4095, 4097, 6144, 131071, 131073, 128 * 1024 + 4096, 1u << 31, UINT32_MAX};
+    for (size_t i = 0; i < ELEMENTS(sizes); i++)
+        REFUSED_AFTER(let_frames_refer_back(&g), UPDATE_ERROR_MANIFEST,
+                "multiples of 4096 up to 131072", g.manifest.frame_prefix = sizes[i]);
+    REFUSED(UPDATE_ERROR_MANIFEST, "multiples of 4096", g.manifest.has_frame_prefix = 1,
+            g.manifest.frame_prefix = 1); /* even where no frame refers to anything */
+#define BACK_REFUSED(reason, ...) \
+    REFUSED_AFTER(let_frames_refer_back(&g), UPDATE_ERROR_MANIFEST, reason, __VA_ARGS__)
+    BACK_REFUSED("does not say how far", g.manifest.has_frame_prefix = 0);
+    BACK_REFUSED("does not say how far", g.manifest.frame_prefix = 0);
+    BACK_REFUSED("no list of them", g.operations[0].n_frame_bytes = 0);
+    BACK_REFUSED("do not add up", g.operations[0].n_frame_bytes = 63);
+    BACK_REFUSED("do not add up", g.operations[0].n_frame_bytes = 63, g.frame_bytes[0] = 200);
+    BACK_REFUSED("do not add up", g.operations[0].n_frame_bytes = 65, g.frame_bytes[64] = 100);
+    BACK_REFUSED("do not add up", g.frame_bytes[5]++);
+    BACK_REFUSED("do not add up", g.frame_bytes[5] = 0, g.frame_bytes[6] = 200);
+    BACK_REFUSED("do not add up", g.frame_bytes[5] = UINT32_MAX);
+    BACK_REFUSED("1 to 8388608 are allowed", g.operations[0].has_data_length = 0,
+            g.operations[0].data_length = 0);
+    REFUSED_AFTER(let_frames_refer_back(&g), UPDATE_ERROR_OPERATION_HASH, "no SHA-256 hash",
+            g.operations[0].has_data_sha256_hash = 0);
+    REFUSED_AFTER((good_manifest_make_delta(&g), let_frames_refer_back(&g)), UPDATE_ERROR_MANIFEST,
+            "has a source", g.operations[0].src_extents = g.src_list,
+            g.operations[0].n_src_extents = 1);
+    BACK_REFUSED("of the type 1001, which is not known",
+            g.operations[0].type = (Wire__InstallOperation__Type)1001);
+}
+END_TEST
+
 START_TEST(the_tree_fits_its_data)
 {
     REFUSED(UPDATE_ERROR_MANIFEST, "sha256", g.partition.hash_tree_algorithm = NULL);
@@ -541,6 +616,8 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, frames_add_up);
     tcase_add_test(tcase, frames_are_of_the_size_that_is_said);
     tcase_add_test(tcase, frames_of_no_size_that_is_made);
+    tcase_add_test(tcase, frames_may_refer_to_what_lies_before_them);
+    tcase_add_test(tcase, frames_that_refer_to_what_is_not_said);
     tcase_add_test(tcase, the_tree_fits_its_data);
     tcase_add_test(tcase, garbage_is_refused);
     tcase_add_test(tcase, the_corpus_means_what_it_says);

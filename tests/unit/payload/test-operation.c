@@ -353,6 +353,174 @@ START_TEST(bombs_cost_one_buffer)
 }
 END_TEST
 
+/* --- frames that refer to what lies before them --------------------------------------------- */
+
+#define FRAMES_MAX (TARGET_BYTES / 4096)
+#define AGAIN_BYTES 100003 /* content comes again after so many bytes */
+
+static uint32_t frame_bytes[FRAMES_MAX];
+
+/* Each frame's start looks like that of a dictionary, so that each prefix does. */
+static void setup_frames(void)
+{
+    static const uint8_t magic[] = {0x37, 0xa4, 0x30, 0xec};
+    for (size_t i = AGAIN_BYTES; i < TARGET_BYTES; i++)
+        content[i] = content[i - AGAIN_BYTES];
+    for (size_t i = 0; i < TARGET_BYTES; i += 4096)
+        memcpy(content + i, magic, sizeof(magic));
+    operation.type = OPERATION_REPLACE_ZSTD_PREFIX;
+    operation.frame_target_bytes = 16384;
+    operation.frame_prefix_bytes = 131072;
+    operation.frame_bytes = frame_bytes;
+}
+
+/* Appends a frame of n_bytes of content, which may refer to n_prefix_bytes before them. */
+static size_t add_frame(size_t at, size_t n_bytes, size_t n_prefix_bytes, size_t n_blob_bytes)
+{
+    ZSTD_CCtx *context = ZSTD_createCCtx();
+    ck_assert_uint_eq(
+            ZSTD_CCtx_refPrefix(context, content + at - n_prefix_bytes, n_prefix_bytes), 0);
+    size_t n = ZSTD_compress2(context, blob + n_blob_bytes, TARGET_BYTES + 65536 - n_blob_bytes,
+            content + at, n_bytes);
+    ck_assert(!ZSTD_isError(n));
+    ZSTD_freeCCtx(context);
+    frame_bytes[operation.n_frames++] = (uint32_t)n;
+    return n_blob_bytes + n;
+}
+
+/* The chain as it should be, but for one frame, which is of so many bytes more of content. */
+static size_t make_chain(size_t odd_frame, ssize_t n_more_bytes)
+{
+    size_t n_blob = 0, n_target = operation.frame_target_bytes;
+    operation.n_frames = 0;
+    for (size_t at = 0; at < TARGET_BYTES; at += n_target) {
+        size_t n = MIN(n_target, TARGET_BYTES - at);
+        if (operation.n_frames == odd_frame)
+            n = (size_t)((ssize_t)n + n_more_bytes);
+        n_blob = add_frame(at, n, MIN(at, operation.frame_prefix_bytes), n_blob);
+    }
+    return n_blob;
+}
+
+START_TEST(frames_refer_to_those_before_them)
+{
+    static const struct {
+        uint32_t target, prefix;
+    } sizes[] = {{16384, 131072}, {4096, 4096}, {4096, 131072}, {65536, 20480}, {262144, 131072}};
+    ErrorText error;
+    operation.frame_target_bytes = sizes[_i].target;
+    operation.frame_prefix_bytes = sizes[_i].prefix;
+    size_t n = make_chain(SIZE_MAX, 0);
+    ck_assert_msg(apply(blob, n, &error) == UPDATE_OK, "%s", error.line);
+    assert_written();
+    if (sizes[_i].prefix > AGAIN_BYTES)
+        ck_assert_uint_lt(n, TARGET_BYTES / 4);
+
+    /* What a frame refers to is what was said, and no more. */
+    operation.frame_prefix_bytes = 4096;
+    UpdateError failure = apply(blob, n, &error);
+    ck_assert(failure == UPDATE_ERROR_OPERATION || failure == UPDATE_OK);
+    if (sizes[_i].prefix > AGAIN_BYTES)
+        ck_assert_int_eq(failure, UPDATE_ERROR_OPERATION);
+}
+END_TEST
+
+START_TEST(each_frame_yields_its_part)
+{
+    static const ssize_t more[] = {-1, -4096, 1, 4096, 16384};
+    ErrorText error;
+    for (size_t i = 0; i < ELEMENTS(more); i++)
+        for (size_t frame = 0; frame < 38; frame += frame == 0 ? 20 : 17) {
+            bool is_last = frame == 37;
+            size_t n = make_chain(frame, is_last && more[i] > 0 ? -1 : more[i]);
+            ck_assert_int_eq(apply(blob, n, &error), UPDATE_ERROR_OPERATION);
+            ck_assert_msg(strstr(error.line, "cannot be decompressed"), "%s", error.line);
+        }
+    size_t n = make_chain(SIZE_MAX, 0);
+    memcpy(blob + n, blob, frame_bytes[0]); /* one frame more than there is room for */
+    frame_bytes[operation.n_frames++] = frame_bytes[0];
+    ck_assert_int_eq(apply(blob, n + frame_bytes[0], &error), UPDATE_ERROR_OPERATION);
+}
+END_TEST
+
+START_TEST(frames_that_are_none)
+{
+    ErrorText error;
+    size_t n = make_chain(SIZE_MAX, 0), at = 0;
+    for (size_t frame = 0; frame < 20; frame++)
+        at += frame_bytes[frame];
+    for (size_t i = 0; i < frame_bytes[20]; i++)
+        blob[at + i] = (uint8_t)(i * 7 + 1);
+    ck_assert_int_eq(apply(blob, n, &error), UPDATE_ERROR_OPERATION);
+    ck_assert_uint_le(target.n_written_bytes, 262144);
+    n = make_chain(SIZE_MAX, 0);
+    ck_assert_int_eq(apply(blob, n - 1, &error), UPDATE_ERROR_OPERATION);
+    blob[n] = 'x';
+    ck_assert_int_eq(apply(blob, n + 1, &error), UPDATE_ERROR_OPERATION);
+    blob[at] ^= 0x55;
+    ck_assert_int_eq(apply(blob, n, &error), UPDATE_ERROR_OPERATION);
+    ck_assert_ptr_nonnull(strstr(error.line, "cannot be decompressed"));
+}
+END_TEST
+
+/* Which the manifest's check refuses, so that none of it comes here. */
+START_TEST(lists_of_frames_that_lie)
+{
+    ErrorText error;
+    size_t n = make_chain(SIZE_MAX, 0), n_frames = operation.n_frames;
+    operation.n_frames = 0;
+    ck_assert_int_eq(apply(blob, n, &error), UPDATE_ERROR_OPERATION);
+    operation.n_frames = n_frames - 1;
+    ck_assert_int_eq(apply(blob, n, &error), UPDATE_ERROR_OPERATION);
+    operation.n_frames = n_frames;
+    frame_bytes[3] += 5;
+    ck_assert_int_eq(apply(blob, n, &error), UPDATE_ERROR_OPERATION);
+    frame_bytes[3] = UINT32_MAX;
+    ck_assert_int_eq(apply(blob, n, &error), UPDATE_ERROR_OPERATION);
+    make_chain(SIZE_MAX, 0);
+    operation.frame_target_bytes = 0;
+    ck_assert_int_eq(apply(blob, n, &error), UPDATE_ERROR_OPERATION);
+    operation.frame_target_bytes = 8192;
+    ck_assert_int_eq(apply(blob, n, &error), UPDATE_ERROR_OPERATION);
+    operation.frame_target_bytes = 1 << 20;
+    ck_assert_int_eq(apply(blob, n, &error), UPDATE_ERROR_OPERATION);
+}
+END_TEST
+
+/* 64 MiB of zeros in a frame that says so, and in one that does not. */
+START_TEST(frames_that_are_bombs)
+{
+    size_t n_bomb = 64 << 20;
+    _cleanup_free_ uint8_t *zeros = calloc(1, n_bomb);
+    ErrorText error;
+    for (int is_told = 0; is_told < 2; is_told++) {
+        ZSTD_CCtx *context = ZSTD_createCCtx();
+        ZSTD_CCtx_setParameter(context, ZSTD_c_contentSizeFlag, is_told);
+        ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog, 26);
+        size_t n = ZSTD_compress2(context, blob, TARGET_BYTES, zeros, n_bomb);
+        ck_assert(!ZSTD_isError(n));
+        ZSTD_freeCCtx(context);
+        operation.n_frames = 1;
+        frame_bytes[0] = (uint32_t)n;
+        ck_assert_int_eq(apply(blob, n, &error), UPDATE_ERROR_OPERATION);
+        ck_assert_uint_eq(target.n_written_bytes, 0);
+    }
+}
+END_TEST
+
+static void add_frames_case(Suite *suite)
+{
+    TCase *tcase = unit_case(suite, "frames");
+    tcase_add_checked_fixture(tcase, make_content, free_content);
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_checked_fixture(tcase, setup_frames, NULL);
+    tcase_add_loop_test(tcase, frames_refer_to_those_before_them, 0, 5);
+    tcase_add_test(tcase, each_frame_yields_its_part);
+    tcase_add_test(tcase, frames_that_are_none);
+    tcase_add_test(tcase, lists_of_frames_that_lie);
+    tcase_add_test(tcase, frames_that_are_bombs);
+}
+
 /* --- what reads a source ------------------------------------------------------------------- */
 
 #define SOURCE_BYTES ((size_t)200 * 4096)
@@ -570,6 +738,7 @@ Suite *unit_suite(void)
     tcase_add_loop_test(tcase, the_hash_is_looked_at_first, 0, 4);
     tcase_add_loop_test(tcase, a_write_that_fails_ends_it, 0, 4);
     tcase_add_test(tcase, bombs_cost_one_buffer);
+    add_frames_case(suite);
     add_delta_case(suite);
     return suite;
 }
