@@ -52,8 +52,7 @@ typedef struct {
 
 typedef struct {
     const ImagePackerOptions *options;
-    int level;
-    size_t frame_target_bytes;
+    EncodeFrames frames;
     int image_fd;
     int blob_fd;
     PackedImage *image;
@@ -189,6 +188,8 @@ static int pack_rest(Desk *desk, PackedChunk *packed, uint8_t *ret_data)
         operation->n_data_bytes = replacing.n_data_bytes;
         operation->frame_bytes = replacing.frame_bytes;
         operation->n_frames = replacing.n_frames;
+        operation->frame_target_bytes = replacing.frame_target_bytes;
+        operation->frame_prefix_bytes = replacing.frame_prefix_bytes;
     }
     operation->data_sha256 = sha256_of(ret_data, (size_t)operation->n_data_bytes);
     return 0;
@@ -307,7 +308,7 @@ static void work(Packer *packer, Desk *desk)
 static int desk_init(Desk *desk, const Packer *packer)
 {
     const BlockMap *map = packer->options->map;
-    int r = operation_encoder_new(packer->level, packer->frame_target_bytes, &desk->encoder);
+    int r = operation_encoder_new(&packer->frames, &desk->encoder);
     if (r == 0 && map)
         r = delta_chunk_new(map, &desk->delta);
     if (r < 0)
@@ -425,25 +426,41 @@ static int gather_operations(PackedImage *image)
     return 0;
 }
 
+static int choose_frames(
+        const ImagePackerOptions *options, EncodeFrames *ret_frames, ErrorText *error)
+{
+    EncodeFrames frames = {
+            .level = options->level ? options->level : IMAGE_PACKER_LEVEL,
+            .target_bytes = options->frame_target_bytes ? options->frame_target_bytes
+                                                        : IMAGE_PACKER_FRAME_BYTES,
+            .prefix_bytes = options->frame_prefix_bytes,
+    };
+    if (frames.level < 1 || frames.level > ZSTD_maxCLevel())
+        return error_say(
+                error, -EINVAL, "level %d is not one of 1 to %d", frames.level, ZSTD_maxCLevel());
+    if (!manifest_is_frame_size(frames.target_bytes))
+        return error_say(error, -EINVAL, "frames of %zu bytes are not made", frames.target_bytes);
+    if (frames.prefix_bytes != 0 && !manifest_is_frame_prefix(frames.prefix_bytes))
+        return error_say(error, -EINVAL, "frames that refer to %zu bytes before them are not made",
+                frames.prefix_bytes);
+    *ret_frames = frames;
+    return 0;
+}
+
 int image_packer_run(const ImagePackerOptions *options, int image_fd, const Extent *parts,
         size_t n_parts, int blob_fd, uint64_t *n_blob_bytes, PackedImage **ret_image,
         ErrorText *error)
 {
-    int level = options->level == 0 ? IMAGE_PACKER_LEVEL : options->level;
-    if (level < 1 || level > ZSTD_maxCLevel())
-        return error_say(error, -EINVAL, "level %d is not one of 1 to %d", level, ZSTD_maxCLevel());
-    size_t frame_target_bytes =
-            options->frame_target_bytes ? options->frame_target_bytes : IMAGE_PACKER_FRAME_BYTES;
-    if (!manifest_is_frame_size(frame_target_bytes))
-        return error_say(error, -EINVAL, "frames of %zu bytes are not made", frame_target_bytes);
     _cleanup_(packed_image_freep) PackedImage *image = NULL;
-    int r = new_image(parts, n_parts, &image);
+    EncodeFrames frames;
+    int r = choose_frames(options, &frames, error);
+    if (r >= 0)
+        r = new_image(parts, n_parts, &image);
     if (r < 0)
         return r;
     Packer packer = {
             .options = options,
-            .level = level,
-            .frame_target_bytes = frame_target_bytes,
+            .frames = frames,
             .image_fd = image_fd,
             .blob_fd = blob_fd,
             .image = image,

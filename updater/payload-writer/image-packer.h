@@ -36,11 +36,13 @@
  * is both fetched so and within 8 % of the payload of 1 MiB frames: that would take frames that
  * refer to what lies before them. */
 #define IMAGE_PACKER_FRAME_BYTES (16 * 1024)
+#define IMAGE_PACKER_FRAME_PREFIX_BYTES (128 * 1024)
 
 typedef struct {
     unsigned n_threads;        /* 0: one per processor, at most 32 */
     int level;                 /* of zstd; 0: IMAGE_PACKER_LEVEL */
     size_t frame_target_bytes; /* of zstd's frames; 0: IMAGE_PACKER_FRAME_BYTES */
+    size_t frame_prefix_bytes; /* before each, to which it may refer; 0: none */
     bool is_bzip2;             /* for format 1: bzip2 at its best, and no zeros that are not data */
     const BlockMap *map;       /* of this image, borrowed: a delta; NULL */
     uint64_t n_image_bytes;    /* where the image ends, perhaps inside the last block */
@@ -58,9 +60,8 @@ const Operation *packed_image_operations(const PackedImage *image, size_t *ret_n
 /* Packs the blocks of image_fd that lie in the parts; no operation holds blocks of two parts. Blobs
  * are appended to blob_fd at *n_blob_bytes, which is advanced; operations' offsets count from 0 of
  * that file. Memory is about 5 MiB a thread, of a delta 40. Blocks.
- * Errors: -EINVAL for a level that zstd does not have or a size of frames that the manifest does
- * not know, -ENOMEM, errno of read, write and thread;
- * *n_blob_bytes is then anywhere. */
+ * Errors: -EINVAL for a level that zstd does not have or frames that the manifest does not know,
+ * -ENOMEM, errno of read, write and thread; *n_blob_bytes is then anywhere. */
 int image_packer_run(const ImagePackerOptions *options, int image_fd, const Extent *parts,
         size_t n_parts, int blob_fd, uint64_t *n_blob_bytes, PackedImage **ret_image,
         ErrorText *error);

@@ -19,21 +19,21 @@ static_assert(OPERATION_ENCODER_ROOM_BYTES >=
 
 struct OperationEncoder {
     ZSTD_CCtx *zstd;
-    size_t frame_target_bytes;
+    EncodeFrames frames;
     uint8_t *other; /* OPERATION_ENCODER_MAX_BYTES: a second try */
 };
 
-int operation_encoder_new(int level, size_t frame_target_bytes, OperationEncoder **ret_encoder)
+int operation_encoder_new(const EncodeFrames *frames, OperationEncoder **ret_encoder)
 {
     _cleanup_(operation_encoder_freep) OperationEncoder *encoder = calloc(1, sizeof(*encoder));
     if (!encoder)
         return -ENOMEM;
-    encoder->frame_target_bytes = frame_target_bytes;
+    encoder->frames = *frames;
     encoder->zstd = ZSTD_createCCtx();
     encoder->other = malloc(OPERATION_ENCODER_MAX_BYTES);
     if (!encoder->zstd || !encoder->other)
         return -ENOMEM;
-    ZSTD_CCtx_setParameter(encoder->zstd, ZSTD_c_compressionLevel, level);
+    ZSTD_CCtx_setParameter(encoder->zstd, ZSTD_c_compressionLevel, frames->level);
     *ret_encoder = TAKE_PTR(encoder);
     return 0;
 }
@@ -63,16 +63,41 @@ static int try_bzip2(const uint8_t *data, size_t n_bytes, uint8_t *ret_blob, Ope
     return 1;
 }
 
+/* The frame that lies at_bytes in the data. Returns its length, or an error of zstd's. */
+static size_t make_frame(OperationEncoder *encoder, const uint8_t *data, size_t at_bytes,
+        size_t n_bytes, uint8_t *ret_frame, size_t n_room_bytes)
+{
+    size_t n_prefix = MIN(encoder->frames.prefix_bytes, at_bytes);
+    size_t n = 0;
+    if (n_prefix > 0) /* for the next frame only; content, whatever it begins with */
+        n = ZSTD_CCtx_refPrefix(encoder->zstd, data + at_bytes - n_prefix, n_prefix);
+    if (ZSTD_isError(n))
+        return n;
+    return ZSTD_compress2(encoder->zstd, ret_frame, n_room_bytes, data + at_bytes, n_bytes);
+}
+
+static void describe_frames(const OperationEncoder *encoder, size_t n_frames, uint32_t *frame_bytes,
+        Operation *operation)
+{
+    operation->frame_bytes = frame_bytes;
+    operation->n_frames = n_frames;
+    operation->type = OPERATION_REPLACE_ZSTD;
+    if (encoder->frames.prefix_bytes == 0 || n_frames == 1)
+        return;
+    operation->type = OPERATION_REPLACE_ZSTD_PREFIX;
+    operation->frame_target_bytes = (uint32_t)encoder->frames.target_bytes;
+    operation->frame_prefix_bytes = (uint32_t)encoder->frames.prefix_bytes;
+}
+
 /* Frame by frame. */
 static int try_zstd(OperationEncoder *encoder, const uint8_t *data, size_t n_bytes,
         uint8_t *ret_blob, uint32_t *ret_frame_bytes, Operation *operation)
 {
     size_t n_blob = 0;
     size_t n_frames = 0;
-    for (size_t at = 0; at < n_bytes; at += encoder->frame_target_bytes) {
-        size_t n = ZSTD_compress2(encoder->zstd, ret_blob + n_blob,
-                OPERATION_ENCODER_ROOM_BYTES - n_blob, data + at,
-                MIN(encoder->frame_target_bytes, n_bytes - at));
+    for (size_t at = 0; at < n_bytes; at += encoder->frames.target_bytes) {
+        size_t n = make_frame(encoder, data, at, MIN(encoder->frames.target_bytes, n_bytes - at),
+                ret_blob + n_blob, OPERATION_ENCODER_ROOM_BYTES - n_blob);
         if (ZSTD_isError(n))
             return -ENOMEM;
         ret_frame_bytes[n_frames++] = (uint32_t)n;
@@ -80,10 +105,8 @@ static int try_zstd(OperationEncoder *encoder, const uint8_t *data, size_t n_byt
         if (n_blob >= n_bytes)
             return 0;
     }
-    operation->type = OPERATION_REPLACE_ZSTD;
     operation->n_data_bytes = n_blob;
-    operation->frame_bytes = ret_frame_bytes;
-    operation->n_frames = n_frames;
+    describe_frames(encoder, n_frames, ret_frame_bytes, operation);
     return 1;
 }
 
@@ -121,5 +144,6 @@ int operation_encode_smaller(OperationEncoder *encoder, const uint8_t *data, siz
     operation->n_data_bytes = n_blob;
     operation->frame_bytes = NULL;
     operation->n_frames = 0;
+    operation->frame_target_bytes = operation->frame_prefix_bytes = 0;
     return 0;
 }

@@ -20,18 +20,25 @@ typedef struct OperationEncoder OperationEncoder;
 
 typedef enum {
     ENCODE_BZIP2, /* as delta_generator does, byte for byte */
-    ENCODE_ZSTD,  /* in frames, any of which can be fetched alone */
+    ENCODE_ZSTD,  /* in frames, any of which can be fetched without the others */
 } EncodeWay;
 
-/* level is zstd's; frame_target_bytes: of its frames, for which manifest_is_frame_size() holds.
- * Errors: -ENOMEM. */
-int operation_encoder_new(int level, size_t frame_target_bytes, OperationEncoder **ret_encoder);
+/* Of zstd. */
+typedef struct {
+    int level;
+    size_t target_bytes; /* of each frame: manifest_is_frame_size() holds */
+    size_t prefix_bytes; /* before it, to which it may refer: manifest_is_frame_prefix(), or 0 */
+} EncodeFrames;
+
+/* Errors: -ENOMEM. */
+int operation_encoder_new(const EncodeFrames *frames, OperationEncoder **ret_encoder);
 void operation_encoder_free(OperationEncoder *encoder);
 DEFINE_CLEANUP(OperationEncoder *, operation_encoder_free);
 
 /* Compresses n_bytes (1 to OPERATION_ENCODER_MAX_BYTES) to ret_blob, or copies them where that is
  * not smaller, and sets the operation's type, n_data_bytes and frames; ret_frame_bytes is for
- * OPERATION_ENCODER_FRAMES_MAX. Errors: -ENOMEM. */
+ * OPERATION_ENCODER_FRAMES_MAX. A single frame has nothing to refer to, and is REPLACE_ZSTD.
+ * Errors: -ENOMEM. */
 int operation_encode(OperationEncoder *encoder, EncodeWay way, const uint8_t *data, size_t n_bytes,
         uint8_t *ret_blob, uint32_t *ret_frame_bytes, Operation *operation);
 

@@ -195,6 +195,7 @@ static int pack_image(Job *job, int blob_fd, uint64_t *n_blob_bytes, ErrorText *
             .n_threads = job->options->n_threads,
             .level = job->options->level,
             .frame_target_bytes = job->options->frame_target_bytes,
+            .frame_prefix_bytes = is_v1(job) ? 0 : job->options->frame_prefix_bytes,
             .is_bzip2 = is_v1(job),
             .map = map,
             .n_image_bytes = job->n_image_bytes,

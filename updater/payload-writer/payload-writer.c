@@ -53,6 +53,11 @@ static int check_options(const PayloadWriterOptions *options, ErrorText *error)
         return error_say(error, -EINVAL,
                 "frames of %zu bytes are not made: a power of 2 from %d to %d",
                 options->frame_target_bytes, MANIFEST_BLOCK_BYTES, MANIFEST_FRAME_MAX_BYTES);
+    if (options->frame_prefix_bytes != 0 && !manifest_is_frame_prefix(options->frame_prefix_bytes))
+        return error_say(error, -EINVAL,
+                "frames that refer to %zu bytes before them are not made: a multiple of %d up to "
+                "%d",
+                options->frame_prefix_bytes, MANIFEST_BLOCK_BYTES, MANIFEST_FRAME_PREFIX_MAX_BYTES);
     if (options->n_salt_bytes > VERITY_SALT_MAX_BYTES)
         return error_say(error, -EINVAL, "a salt has at most %d bytes", VERITY_SALT_MAX_BYTES);
     return 0;
@@ -286,6 +291,7 @@ int payload_writer_finish(PayloadWriter *writer, ErrorText *error)
             .source_version = is_delta ? source_version : "",
             .frame_target_bytes =
                     frame_target_bytes ? frame_target_bytes : IMAGE_PACKER_FRAME_BYTES,
+            .frame_prefix_bytes = writer->options->frame_prefix_bytes,
             .partitions = partitions,
             .n_partitions = writer->n_builders,
             .signatures_offset_bytes = writer->n_spool_bytes,

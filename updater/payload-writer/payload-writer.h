@@ -27,6 +27,7 @@ typedef struct {
     unsigned n_threads;        /* 0: one per processor */
     int level;                 /* of zstd; 0: IMAGE_PACKER_LEVEL */
     size_t frame_target_bytes; /* of zstd's frames; 0: IMAGE_PACKER_FRAME_BYTES */
+    size_t frame_prefix_bytes; /* before each, to which it may refer; 0: none */
     bool without_verity;       /* images come as they are and no tree is made */
     bool has_salt;             /* of the tree; else derived from product and partition */
     uint8_t salt[VERITY_SALT_MAX_BYTES];

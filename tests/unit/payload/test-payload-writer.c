@@ -241,6 +241,73 @@ START_TEST(frames_of_each_size_come_out_as_they_went_in)
 }
 END_TEST
 
+/* Content that comes again after 90,000 bytes; each frame of it begins as a dictionary does. */
+START_TEST(frames_refer_to_what_lies_before_them)
+{
+    static const uint8_t magic[] = {0x37, 0xa4, 0x30, 0xec};
+    static const size_t prefixes[] = {0, 4096, 65536, 98304, 131072};
+    size_t n_bytes = 3 << 20, prefix = prefixes[_i];
+    _cleanup_free_ uint8_t *data = malloc(n_bytes);
+    uint64_t random = 1;
+    for (size_t i = 0; i < n_bytes; i++) {
+        random = random * 6364136223846793005 + 1442695040888963407;
+        data[i] = i < 90000 ? (uint8_t)(random >> 60) : data[i - 90000];
+    }
+    for (size_t i = 0; i < n_bytes; i += 4096)
+        memcpy(data + i, magic, sizeof(magic));
+    memset(data + n_bytes - 16384, 0, 16384 - 4096); /* the last is one frame and zeros */
+    ck_assert_int_eq(atomic_file_write(AT_FDCWD, path_of("image"), data, n_bytes, 0600), 0);
+    assert_written("payload", "image", (PayloadWriterOptions){.frame_prefix_bytes = prefix});
+    ErrorText error;
+    ck_assert_msg(verify("payload", &error) == UPDATE_OK, "%s", error.line);
+    extract("payload", "slot");
+    _cleanup_free_ char *slot = NULL;
+    size_t n_slot;
+    read_file("slot", &slot, &n_slot);
+    ck_assert_mem_eq(slot, data, n_bytes);
+
+    _cleanup_(payload_file_freep) PayloadFile *file = NULL;
+    ck_assert_int_eq(payload_file_open(path_of("payload"), NULL, &file, &error), UPDATE_OK);
+    const Manifest *manifest = payload_file_manifest(file);
+    const Operation *operation = &manifest->operations[0];
+    ck_assert_uint_eq(manifest->frame_prefix_bytes, prefix);
+    ck_assert_int_eq(
+            operation->type, prefix ? OPERATION_REPLACE_ZSTD_PREFIX : OPERATION_REPLACE_ZSTD);
+    ck_assert_uint_eq(operation->frame_prefix_bytes, prefix);
+    ck_assert_uint_eq(operation->n_frames, 64);
+    if (prefix > 90000)
+        ck_assert_uint_lt(operation->n_data_bytes, (1 << 20) / 6);
+    else
+        ck_assert_uint_gt(operation->n_data_bytes, (1 << 20) / 3);
+}
+END_TEST
+
+/* It has nothing to refer to: any decoder reads it. */
+START_TEST(a_single_frame_is_an_ordinary_one)
+{
+    make_image("image", 12000);
+    assert_written("payload", "image", (PayloadWriterOptions){.frame_prefix_bytes = 131072});
+    ErrorText error;
+    ck_assert_msg(verify("payload", &error) == UPDATE_OK, "%s", error.line);
+    _cleanup_(payload_file_freep) PayloadFile *file = NULL;
+    ck_assert_int_eq(payload_file_open(path_of("payload"), NULL, &file, &error), UPDATE_OK);
+    ck_assert_int_eq(payload_file_manifest(file)->operations[0].type, OPERATION_REPLACE_ZSTD);
+}
+END_TEST
+
+START_TEST(prefixes_of_other_sizes_are_not_made)
+{
+    static const size_t sizes[] = {1, 4095, 4097, 132 << 10, 1 << 20, SIZE_MAX};
+    make_image("image", 5000);
+    for (size_t i = 0; i < ELEMENTS(sizes); i++) {
+        ErrorText error = {0};
+        PayloadWriterOptions options = {.frame_prefix_bytes = sizes[i]};
+        ck_assert_int_eq(write_payload("payload", "image", &options, &error), -EINVAL);
+        ck_assert_ptr_nonnull(strstr(error.line, "before them"));
+    }
+}
+END_TEST
+
 START_TEST(frames_of_other_sizes_are_not_made)
 {
     static const size_t sizes[] = {1, 4095, 8191, 12288, 512 << 10, 1 << 20, SIZE_MAX};
@@ -259,8 +326,10 @@ START_TEST(threads_do_not_show)
     _cleanup_free_ char *one = NULL, *many = NULL;
     size_t n_one, n_many;
     make_image("image", (7 << 20) + 5000);
-    assert_written("one", "image", (PayloadWriterOptions){.n_threads = 1});
-    assert_written("many", "image", (PayloadWriterOptions){.n_threads = 7});
+    assert_written(
+            "one", "image", (PayloadWriterOptions){.n_threads = 1, .frame_prefix_bytes = 65536});
+    assert_written(
+            "many", "image", (PayloadWriterOptions){.n_threads = 7, .frame_prefix_bytes = 65536});
     read_file("one", &one, &n_one);
     read_file("many", &many, &n_many);
     ck_assert_uint_eq(n_one, n_many);
@@ -692,6 +761,9 @@ Suite *unit_suite(void)
     tcase_add_checked_fixture(tcase, setup, NULL);
     tcase_add_loop_test(tcase, an_image_comes_out_as_it_went_in, 0, ELEMENTS(image_sizes));
     tcase_add_loop_test(tcase, frames_of_each_size_come_out_as_they_went_in, 0, 7);
+    tcase_add_loop_test(tcase, frames_refer_to_what_lies_before_them, 0, 5);
+    tcase_add_test(tcase, a_single_frame_is_an_ordinary_one);
+    tcase_add_test(tcase, prefixes_of_other_sizes_are_not_made);
     tcase_add_test(tcase, frames_of_other_sizes_are_not_made);
     tcase_add_test(tcase, threads_do_not_show);
     tcase_add_test(tcase, each_kind_of_content_has_its_operation);
