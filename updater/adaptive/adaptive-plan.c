@@ -27,7 +27,9 @@ static const Operation *operation_at(const AdaptivePlan *plan, size_t i)
 /* Frames of which the manifest says how long they are; a blob that is no frames is its blocks. */
 static bool has_frames(const Operation *operation)
 {
-    return operation->type == OPERATION_REPLACE_ZSTD && operation->n_frames > 0;
+    return (operation->type == OPERATION_REPLACE_ZSTD ||
+                   operation->type == OPERATION_REPLACE_ZSTD_PREFIX) &&
+           operation->n_frames > 0;
 }
 
 static bool is_blocks(const Operation *operation)

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
+#include <zstd.h>
 
 #include "common/fd-io.h"
 #include "tests/unit/unit.h"
@@ -28,18 +29,39 @@ static AdaptivePlan *plan;
 static uint64_t n_written_bytes;
 static int write_answer;
 static size_t frame_bytes; /* 0: of the default */
+static size_t prefix_bytes;
+
+/* Content that frames refer to: what is of two blocks, the first quarters of those that lie so many
+ * before, stands in each block's second and third quarter. */
+#define NEAR 1
+#define FAR 20
+
+static bool is_raw(uint64_t content)
+{
+    return content >= RAW_FIRST && content < RAW_END;
+}
+
+static void fill_own(uint64_t content, uint8_t *ret_data, size_t n_bytes)
+{
+    uint64_t x = content * UINT64_C(0x9e3779b97f4a7c15) + 1;
+    for (size_t at = 0; at < n_bytes; at += is_raw(content) ? 8 : 64) {
+        x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+        memcpy(ret_data + at, &x, sizeof(x));
+    }
+}
 
 static void fill(uint64_t content, uint8_t *ret_block)
 {
     memset(ret_block, 0, BLOCK);
     if (content == ZEROS)
         return;
-    bool is_raw = content >= RAW_FIRST && content < RAW_END;
-    uint64_t x = content * UINT64_C(0x9e3779b97f4a7c15) + 1;
-    for (size_t at = 0; at < BLOCK; at += is_raw ? 8 : 64) {
-        x ^= x << 13, x ^= x >> 7, x ^= x << 17;
-        memcpy(ret_block + at, &x, sizeof(x));
-    }
+    fill_own(content, ret_block, BLOCK);
+    if (is_raw(content))
+        return;
+    if (content > NEAR)
+        fill_own(content - NEAR, ret_block + BLOCK / 4, BLOCK / 4);
+    if (content > FAR)
+        fill_own(content - FAR, ret_block + BLOCK / 2, BLOCK / 4);
 }
 
 static void put(int fd, uint64_t block, uint64_t content)
@@ -67,6 +89,11 @@ static int new_file(void)
     return fd;
 }
 
+static OperationType zstd_type(void)
+{
+    return prefix_bytes > 0 ? OPERATION_REPLACE_ZSTD_PREFIX : OPERATION_REPLACE_ZSTD;
+}
+
 static void set_up(void)
 {
     image_fd = new_file(), blob_fd = new_file(), source_fd = new_file(), target_fd = new_file();
@@ -83,7 +110,11 @@ static void set_up(void)
         block_index_fill(&digest, 1, block_index + i * BLOCK_INDEX_ENTRY_BYTES);
     }
     const ImagePackerOptions options = {
-            .n_image_bytes = N_BLOCKS * BLOCK, .n_threads = 1, .frame_target_bytes = frame_bytes};
+            .n_image_bytes = N_BLOCKS * BLOCK,
+            .n_threads = 1,
+            .frame_target_bytes = frame_bytes,
+            .frame_prefix_bytes = prefix_bytes,
+    };
     const Extent all = {.start_block = 0, .n_blocks = N_BLOCKS};
     uint64_t n_blob_bytes = 0;
     ErrorText error;
@@ -92,16 +123,23 @@ static void set_up(void)
             0);
     manifest = (Manifest){.format = 2, .partitions = &partition, .n_partitions = 1};
     manifest.frame_target_bytes = frame_bytes ? frame_bytes : IMAGE_PACKER_FRAME_BYTES;
+    manifest.frame_prefix_bytes = prefix_bytes;
     manifest.operations = packed_image_operations(packed, &manifest.n_operations);
     manifest.n_blob_bytes = n_blob_bytes;
     ck_assert_uint_eq(manifest.n_operations, 3);
-    ck_assert_int_eq(manifest.operations[0].type, OPERATION_REPLACE_ZSTD);
+    ck_assert_int_eq(manifest.operations[0].type, zstd_type());
     ck_assert_int_eq(manifest.operations[1].type, OPERATION_REPLACE);
     ck_assert_int_eq(ftruncate(target_fd, N_BLOCKS * BLOCK), 0);
     ck_assert_int_eq(block_match_new(&partition, &match), 0);
     n_written_bytes = 0;
     write_answer = 0;
     plan = NULL;
+}
+
+static void set_up_prefix(void)
+{
+    prefix_bytes = MANIFEST_FRAME_PREFIX_MAX_BYTES;
+    set_up();
 }
 
 static void tear_down(void)
@@ -191,12 +229,16 @@ static unsigned run_all(void)
     return n_lacking;
 }
 
+static void assert_content(uint64_t block)
+{
+    Sha256 wanted = digest_at(image_fd, block), found = digest_at(target_fd, block);
+    ck_assert_msg(sha256_equal(&wanted, &found), "block %d", (int)block);
+}
+
 static void assert_same(void)
 {
-    for (uint64_t i = 0; i < N_BLOCKS; i++) {
-        Sha256 wanted = digest_at(image_fd, i), found = digest_at(target_fd, i);
-        ck_assert_msg(sha256_equal(&wanted, &found), "block %d", (int)i);
-    }
+    for (uint64_t i = 0; i < N_BLOCKS; i++)
+        assert_content(i);
 }
 
 START_TEST(test_all_is_here)
@@ -271,7 +313,7 @@ START_TEST(test_frames_of_each_size)
     for (size_t i = 0; i < manifest.n_operations; i += 2) {
         const Operation *operation = &manifest.operations[i];
         size_t n_per_frame = frame_bytes / BLOCK, n_bytes = 0;
-        ck_assert_int_eq(operation->type, OPERATION_REPLACE_ZSTD);
+        ck_assert_int_eq(operation->type, zstd_type());
         ck_assert_uint_eq(adaptive_plan_frame_blocks(plan, i), n_per_frame);
         for (size_t frame = 0; frame < operation->n_frames; frame++) {
             bool is_fetched = false;
@@ -386,11 +428,146 @@ START_TEST(test_what_is_not_in_the_index_comes_whole)
 }
 END_TEST
 
-Suite *unit_suite(void)
+/* --- frames that refer to what lies before them --------------------------------------------- */
+
+/* The source has all blocks but these two frames: the first of group 1, which refers to group 0
+ * alone, and one that refers to both groups, to a block of zeros (77) and to the other frame. */
+#define FIRST_FRAME 16
+#define OTHER_FRAME 20
+#define FRAME_BLOCKS 4
+
+static bool is_of_two_frames(uint64_t block)
 {
-    Suite *suite = suite_create("adaptive");
-    TCase *tcase = unit_case(suite, "adaptive");
-    tcase_add_checked_fixture(tcase, set_up, tear_down);
+    return block / FRAME_BLOCKS == FIRST_FRAME || block / FRAME_BLOCKS == OTHER_FRAME;
+}
+
+/* Where in the source each block is. */
+static uint64_t source_blocks[N_BLOCKS];
+
+static void add_all_but_two_frames(void)
+{
+    uint64_t n_blocks = 0;
+    for (uint64_t i = 0; i < N_BLOCKS; i++) {
+        source_blocks[i] = n_blocks;
+        if (!is_of_two_frames(i) && contents[i] != ZEROS)
+            add_source(&n_blocks, contents[i]);
+    }
+}
+
+START_TEST(test_a_frame_refers_to_blocks_from_everywhere)
+{
+    add_all_but_two_frames();
+    for (uint64_t i = 0; _i > 0 && i < N_BLOCKS; i++)
+        if (i % 3 == 0 && !is_of_two_frames(i))
+            hold(i);
+    if (_i == 2)
+        hold(FIRST_FRAME * FRAME_BLOCKS + 1); /* and one that is fetched all the same */
+    make_plan();
+    const Operation *operation = &manifest.operations[0];
+    ck_assert_uint_eq(adaptive_plan_n_all_bytes(plan),
+            operation->frame_bytes[FIRST_FRAME] + operation->frame_bytes[OTHER_FRAME]);
+    ck_assert_uint_lt(operation->frame_bytes[OTHER_FRAME], operation->frame_bytes[0]);
+    ck_assert_uint_eq(run_all(), 0);
+    assert_same();
+}
+END_TEST
+
+/* Whatever block on this machine has rotted, of those that a fetched frame refers to: it is this
+ * machine's fault. */
+START_TEST(test_rotten_blocks_are_no_damage_of_the_payload)
+{
+    add_all_but_two_frames();
+    for (uint64_t i = 0; i < RAW_FIRST; i++)
+        if (i % 3 == 0 && !is_of_two_frames(i))
+            hold(i);
+    make_plan();
+    uint8_t *blob = fetch(0);
+    for (uint64_t i = OTHER_FRAME * FRAME_BLOCKS - 32; i < OTHER_FRAME * FRAME_BLOCKS; i++) {
+        bool is_lacking;
+        if (is_of_two_frames(i) || contents[i] == ZEROS)
+            continue;
+        int fd = i % 3 == 0 ? target_fd : source_fd;
+        uint64_t at = i % 3 == 0 ? i : source_blocks[i];
+        put(fd, at, 4711);
+        ck_assert_int_eq(run(0, blob, &is_lacking), UPDATE_OK);
+        ck_assert_msg(is_lacking, "block %d", (int)i);
+        put(fd, at, contents[i]);
+    }
+    bool is_lacking;
+    ck_assert_int_eq(run(0, blob, &is_lacking), UPDATE_OK);
+    ck_assert(!is_lacking);
+    free(blob);
+}
+END_TEST
+
+/* The other frame with a checksum, so that it cannot be decompressed after another prefix. */
+static size_t make_checked_frame(uint8_t *ret_frame, size_t n_room_bytes)
+{
+    enum { FIRST = OTHER_FRAME * FRAME_BLOCKS - 32 };
+    static uint8_t data[(32 + FRAME_BLOCKS) * MANIFEST_BLOCK_BYTES];
+    ck_assert_int_eq(fd_pread_full(image_fd, data, sizeof(data), FIRST * BLOCK), 0);
+    ZSTD_CCtx *context = ZSTD_createCCtx();
+    ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1);
+    ZSTD_CCtx_refPrefix(context, data, 32 * BLOCK);
+    size_t n = ZSTD_compress2(
+            context, ret_frame, n_room_bytes, data + 32 * BLOCK, FRAME_BLOCKS * BLOCK);
+    ck_assert(!ZSTD_isError(n));
+    ZSTD_freeCCtx(context);
+    return n;
+}
+
+START_TEST(test_a_rotten_block_may_make_a_frame_fail)
+{
+    uint32_t sizes[RAW_FIRST / FRAME_BLOCKS];
+    uint8_t frame[FRAME_BLOCKS * BLOCK];
+    Operation operation = manifest.operations[0];
+    ck_assert_uint_eq(operation.n_frames, ELEMENTS(sizes));
+    memcpy(sizes, operation.frame_bytes, sizeof(sizes));
+    sizes[OTHER_FRAME] = (uint32_t)make_checked_frame(frame, sizeof(frame));
+    operation.frame_bytes = sizes;
+    operation.n_data_bytes = UINT32_MAX; /* more than the frame */
+    manifest.operations = &operation;
+    manifest.n_operations = 1;
+    for (uint64_t i = 0; i < RAW_FIRST; i++)
+        if (i / FRAME_BLOCKS != OTHER_FRAME)
+            hold(i);
+    make_plan();
+    ck_assert_uint_eq(adaptive_plan_n_bytes(plan, 0), sizes[OTHER_FRAME]);
+    bool is_lacking;
+    ck_assert_int_eq(run(0, frame, &is_lacking), UPDATE_OK);
+    ck_assert(!is_lacking);
+    assert_content(OTHER_FRAME * FRAME_BLOCKS);
+
+    put(target_fd, OTHER_FRAME * FRAME_BLOCKS - 1, 4711);
+    ck_assert_int_eq(run(0, frame, &is_lacking), UPDATE_OK);
+    ck_assert(is_lacking);
+    put(target_fd, OTHER_FRAME * FRAME_BLOCKS - 1, contents[OTHER_FRAME * FRAME_BLOCKS - 1]);
+    frame[sizes[OTHER_FRAME] - 1] ^= 1;
+    ck_assert_int_eq(run(0, frame, &is_lacking), UPDATE_ERROR_OPERATION_HASH);
+    ck_assert(!is_lacking);
+}
+END_TEST
+
+/* Both are wrong: what the machine has comes first, and the whole operation is fetched. */
+START_TEST(test_damage_and_rot_together)
+{
+    add_all_but_two_frames();
+    make_plan();
+    uint8_t *blob = fetch(0);
+    bool is_lacking;
+    blob[manifest.operations[0].frame_bytes[FIRST_FRAME] + 20] ^= 0x40;
+    ck_assert_int_eq(run(0, blob, &is_lacking), UPDATE_ERROR_OPERATION_HASH);
+    put(source_fd, source_blocks[OTHER_FRAME * FRAME_BLOCKS + FRAME_BLOCKS], 4711); /* behind it */
+    ck_assert_int_eq(run(0, blob, &is_lacking), UPDATE_OK);
+    ck_assert(is_lacking);
+    free(blob);
+}
+END_TEST
+
+static TCase *add_case(Suite *suite, const char *name, SFun each_set_up)
+{
+    TCase *tcase = unit_case(suite, name);
+    tcase_add_checked_fixture(tcase, each_set_up, tear_down);
     tcase_add_test(tcase, test_all_is_here);
     tcase_add_test(tcase, test_nothing_is_here);
     tcase_add_test(tcase, test_some_is_here);
@@ -402,5 +579,17 @@ Suite *unit_suite(void)
     tcase_add_test(tcase, test_what_is_fetched_lies);
     tcase_add_test(tcase, test_a_target_that_cannot_be_written);
     tcase_add_test(tcase, test_what_is_not_in_the_index_comes_whole);
+    return tcase;
+}
+
+Suite *unit_suite(void)
+{
+    Suite *suite = suite_create("adaptive");
+    add_case(suite, "alone", set_up);
+    TCase *tcase = add_case(suite, "prefix", set_up_prefix);
+    tcase_add_loop_test(tcase, test_a_frame_refers_to_blocks_from_everywhere, 0, 3);
+    tcase_add_test(tcase, test_rotten_blocks_are_no_damage_of_the_payload);
+    tcase_add_test(tcase, test_a_rotten_block_may_make_a_frame_fail);
+    tcase_add_test(tcase, test_damage_and_rot_together);
     return suite;
 }
