@@ -9,10 +9,11 @@ from machine import Machine
 
 
 def create_payload(output, image, *keys, version="2.0.0", product="demo", min_version=None,
-                   frame_size=None):
+                   frame_size=None, frame_prefix=None):
     """What a release engineer types."""
     more = ["--min-version", min_version] if min_version else []
     more += ["--frame-size", frame_size] if frame_size else []
+    more += ["--frame-prefix", frame_prefix] if frame_prefix else []
     for key in keys:
         more += ["--key", key]
     run([program("update-payload"), "create", "--product", product, "--version", version, *more,

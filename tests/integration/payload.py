@@ -12,7 +12,7 @@ from lab import MIB, run
 BLOCK = 4096
 HEADER = struct.Struct(">4sQQI")
 REPLACE, REPLACE_BZ, SOURCE_COPY, SOURCE_BSDIFF, ZERO = 0, 1, 4, 5, 6
-REPLACE_XZ, REPLACE_ZSTD = 8, 14
+REPLACE_XZ, REPLACE_ZSTD, REPLACE_ZSTD_PREFIX = 8, 14, 1000
 
 
 # Protobuf's encoding, as much of it as there is here.
@@ -59,6 +59,18 @@ def fields(message):
         n_bytes = {1: 8, 5: 4}.get(tag & 7) or read_varint()
         yield tag >> 3, message[at:at + n_bytes]
         at += n_bytes
+
+
+def numbers(packed):
+    """The values of a packed field."""
+    values, shift = [0], 0
+    for byte in packed:
+        values[-1] |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            values.append(0)
+            shift = 0
+    return values[:-1]
 
 
 def patch(steps, difference, surplus, n_new, lengths=None):

@@ -21,6 +21,8 @@ N_KILLS = 20
 
 class AdaptiveTest(MachineTest):
     """B has 40 new blocks, in 10 places; the rest of it is A's, moved by 3 blocks."""
+    frame_prefix = None  # as create has it
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -31,7 +33,8 @@ class AdaptiveTest(MachineTest):
             content[at:at + 4 * BLOCK] = source.randbytes(4 * BLOCK)
         cls.image_b = cls.lab.folder / "b.img"
         cls.image_b.write_bytes(content)
-        cls.payload = create_payload(cls.lab.folder / "b.payload", cls.image_b, cls.key)
+        cls.payload = create_payload(cls.lab.folder / "b.payload", cls.image_b, cls.key,
+                                     frame_prefix=cls.frame_prefix)
         cls.n_payload = cls.payload.stat().st_size
 
     def offered(self, payload=None, metadata_size=None, **more):
@@ -51,6 +54,19 @@ class AdaptiveTest(MachineTest):
         """What an offer may tell as MetadataSize."""
         header = (payload or self.payload).read_bytes()[:24]
         return 24 + int.from_bytes(header[12:20], "big")
+
+    def old_slot(self, name):
+        """All of a slot with A, whose tree has the salt of the payload, so that it is believed."""
+        slot = slot_image(self.image_a.read_bytes(), version="1.0.0",
+                          salt=self.salt_of(self.payload))
+        path = self.lab.folder / name
+        path.write_bytes(slot[:-BLOCK] + bytes(self.slot_mib * MIB - len(slot)) + slot[-BLOCK:])
+        return path
+
+    def salt_of(self, payload):
+        shown = run([program("update-payload"), "show", payload]).stdout
+        line = next(line for line in shown.splitlines() if "salt" in line)
+        return bytes.fromhex(line.split("salt")[1].strip(" :").split()[0].rstrip(","))
 
     def n_metadata(self, payload=None):
         header = (payload or self.payload).read_bytes()[:24]
@@ -75,7 +91,7 @@ class Fetches(AdaptiveTest):
         for kib in (4, 8, 16, 32, 64, 128, 256):
             with self.subTest(kib=kib):
                 payload = create_payload(self.lab.folder / f"b.{kib}", self.image_b, self.key,
-                                         frame_size=f"{kib}K")
+                                         frame_size=f"{kib}K", frame_prefix=self.frame_prefix)
                 machine, server = self.offered(payload)
                 machine.flipside("update")
                 self.assert_installed(machine)
@@ -193,10 +209,74 @@ class Fetches(AdaptiveTest):
         with open(f"/proc/{machine.engine.pid}/io", encoding="ascii") as io:
             return int(dict(line.split(": ") for line in io.read().splitlines())["wchar"])
 
-    def salt_of(self, payload):
-        shown = run([program("update-payload"), "show", payload]).stdout
-        line = next(line for line in shown.splitlines() if "salt" in line)
-        return bytes.fromhex(line.split("salt")[1].strip(" :").split()[0].rstrip(","))
+
+class FetchesAlone(Fetches):
+    """The same, of frames that refer to nothing, as any zstd decoder reads them."""
+    frame_prefix = "0"
+
+
+class RefersBack(AdaptiveTest):
+    """Images of text, of which hardly a frame stands alone."""
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        source = random.Random(12)
+        words = [source.randbytes(source.randrange(4, 12)) for _ in range(3000)]
+
+        def text(n_bytes):
+            return b" ".join(source.choices(words, k=n_bytes // 5))[:n_bytes]
+
+        content = text(cls.image_mib * MIB)
+        cls.image_a = cls.lab.folder / "text.a"
+        cls.image_a.write_bytes(content)
+        content = bytearray(content[-3 * BLOCK:] + content[:-3 * BLOCK])
+        cls.new_blocks = sorted(source.sample(range(100, len(content) // BLOCK, 20), 12))
+        for block in cls.new_blocks:
+            content[block * BLOCK:(block + 1) * BLOCK] = text(BLOCK)
+        content[50 * BLOCK:60 * BLOCK] = bytes(10 * BLOCK)
+        cls.image_b = cls.lab.folder / "text.b"
+        cls.image_b.write_bytes(content)
+        cls.payload = create_payload(cls.lab.folder / "text.payload", cls.image_b, cls.key)
+        cls.n_payload = cls.payload.stat().st_size
+        shown = json.loads(run([program("update-payload"), "show", "--json", cls.payload]).stdout)
+        assert set(shown["partitions"][0]["operations"]) == {"REPLACE_ZSTD_PREFIX"}
+
+    def test_less_is_sent_and_less_is_fetched(self):
+        alone = create_payload(self.lab.folder / "text.alone", self.image_b, self.key,
+                               frame_prefix="0")
+        self.assertLess(self.n_payload, alone.stat().st_size * 0.95)
+        told = [self.estimate(payload) for payload in (self.payload, alone)]
+        self.assertLess(told[0]["lacking_bytes"], told[1]["lacking_bytes"] * 0.95)
+        machine, server = self.offered()
+        machine.flipside("update")
+        self.assert_installed(machine)
+        server.wait_until_idle()
+        n_told = told[0]["fetched_by_parts"]["size_bytes"]
+        self.assertGreaterEqual(server.bytes_sent(), n_told)
+        self.assertLess(server.bytes_sent(), n_told * 1.05)
+
+    def test_all_of_it_at_once(self):
+        machine, server = self.offered()
+        server.has_ranges = False
+        machine.flipside("update")
+        self.assert_installed(machine)
+        self.assertEqual(machine.status()["fetch_way"], "whole")
+
+    def test_rot_before_what_is_fetched(self):
+        """Blocks to which frames refer that are fetched, and which the slot's tree promises."""
+        machine, server = self.offered(image=self.old_slot("rotten.img"))
+        with open(machine.disk, "r+b") as disk:
+            for block in self.new_blocks[::3]:
+                frame = block // 4 * 4  # its frame's first; the source has it three before
+                disk.seek(machine.places["USR-A"]["start"] + (frame - 1 - 3) * BLOCK)
+                disk.write(random.Random(block).randbytes(BLOCK))
+        machine.running_before = machine.slot_sha256("USR-A")
+        machine.flipside("update")
+        self.assert_installed(machine)
+        server.wait_until_idle()
+        self.assertEqual(machine.status()["fetch_way"], "adaptive")
+        self.assertGreater(server.bytes_sent(), self.n_payload // 4)  # some operations, whole
+        self.assertLess(server.bytes_sent(), self.n_payload)
 
 
 class MetadataSize(AdaptiveTest):
@@ -285,9 +365,7 @@ class Lies(AdaptiveTest):
 
     def test_blocks_of_the_running_slot_rotten(self):
         """After its tree was made: what the tree promises is not there."""
-        old = self.lab.folder / "rotten.img"
-        salt = Fetches.salt_of(self, self.payload)
-        old.write_bytes(slot_image(self.image_a.read_bytes(), version="1.0.0", salt=salt))
+        old = self.old_slot("rotten.img")
         for source in range(4):
             with self.subTest(seed=source):
                 machine, server = self.offered(image=old)

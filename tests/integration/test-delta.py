@@ -98,10 +98,11 @@ class Tool(DeltaTest):
     """What update-payload makes, taken apart without our code."""
 
     def apply(self, path, old):
-        """The partition, by Debian's bspatch and Python's xz; what its operations are."""
+        """The partition, by Debian's bspatch and zstd and Python's xz; what its operations are."""
         content = path.read_bytes()
         layout = Layout(content)
-        partition = list(fields(dict(fields(content[slice(*layout.manifest)]))[13]))
+        manifest = dict(fields(content[slice(*layout.manifest)]))
+        partition = list(fields(manifest[13]))
         kinds = []
         image = bytearray(dict(fields(dict(partition)[7]))[1])
         for message in (value for field, value in partition if field == 8):
@@ -115,13 +116,29 @@ class Tool(DeltaTest):
             begin = layout.blobs[0] + facts.get(2, 0)
             blob = content[begin:begin + facts.get(3, 0)]
             n_target = sum(e[2] for e in extents[6]) * BLOCK
-            target = self.target_of(facts[1], blob, source, n_target)
+            if facts[1] == book.REPLACE_ZSTD_PREFIX:
+                target = self.target_of_frames(blob, book.numbers(facts[1000]), manifest, n_target)
+            else:
+                target = self.target_of(facts[1], blob, source, n_target)
             self.assertEqual(len(target), n_target)
             for extent in extents[6]:
                 at, n = extent.get(1, 0) * BLOCK, extent[2] * BLOCK
                 image[at:at + n], target = target[:n], target[n:]
             kinds.append(facts[1])
         return bytes(image), kinds
+
+    def target_of_frames(self, blob, frame_bytes, manifest, n_target):
+        n_frame, n_prefix, target = manifest.get(1004, 16384), manifest[1005], b""
+        self.assertEqual(len(frame_bytes), -(-n_target // n_frame))
+        for n_bytes in frame_bytes:
+            frame, blob = self.file("frame", blob[:n_bytes]), blob[n_bytes:]
+            before = self.file("before", target[-n_prefix:])
+            words = ["zstd", "-dcq"] + ([f"--patch-from={before}"] if target else [])
+            made = subprocess.run([*words, frame], check=True, capture_output=True).stdout
+            self.assertEqual(len(made), min(n_frame, n_target - len(target)))
+            target += made
+        self.assertEqual(blob, b"")
+        return target
 
     def target_of(self, kind, blob, source, n_target):
         if kind == book.SOURCE_COPY:
@@ -142,6 +159,19 @@ class Tool(DeltaTest):
         image, kinds = self.apply(path, self.old)
         self.assertEqual(image, self.new)
         self.assertLessEqual({book.SOURCE_COPY, book.SOURCE_BSDIFF, book.ZERO}, set(kinds))
+
+    def test_a_second_reader_takes_frames_that_refer_back(self):
+        """Of a full payload, each with what lies before it as zstd's --patch-from."""
+        path, new = self.lab.folder / "second.full", bytearray(self.new[:3 * MIB])
+        words = [self.new[at:at + 9] for at in range(0, 20000, 9)]
+        text = b"".join(random.Random(4).choices(words, k=MIB // 5))[:-777]
+        new[MIB:2 * MIB] = text[:MIB]
+        image = self.file("second.image", new + text[MIB:])
+        self.tool("create", "--product", "demo", "--version", "2.0.0", "--key", self.key, "-o",
+                  path, "--no-verity", f"USR={image}")
+        made, kinds = self.apply(path, b"")
+        self.assertEqual(made, image.read_bytes() + bytes(-len(text[MIB:]) % BLOCK))
+        self.assertEqual(kinds.count(book.REPLACE_ZSTD_PREFIX), 2)
 
     def test_it_is_small(self):
         sizes = self.delta.stat().st_size, self.full.stat().st_size

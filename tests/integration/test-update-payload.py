@@ -160,6 +160,46 @@ class UpdatePayload(unittest.TestCase):
         self.assertEqual(len(slots), 1)
         self.assertEqual(show(self.payload)["frame_size_bytes"], 16384)
 
+    def test_frames_that_refer_back(self):
+        """The further, the smaller a payload of what comes again, and the same slot."""
+        source = random.Random(7)
+        part = source.randbytes(50000)
+        content = b"".join(part[:source.randrange(20000, 50000)] for _ in range(40))
+        self.path("again").write_bytes(content)
+        sizes, slots = [], set()
+        for name, n_bytes in (("0", 0), ("32K", 32768), ("65536", 65536), ("128K", 131072),
+                              (None, 131072)):
+            with self.subTest(name):
+                payload, slot = self.path(f"prefix-{name}"), self.path("prefix.slot")
+                self.create(payload, *(["--frame-prefix", name] if name else []),
+                            f"usr={self.path('again')}")
+                shown = show(payload)
+                self.assertEqual(shown["frame_prefix_bytes"], n_bytes)
+                kinds = set(shown["partitions"][0]["operations"])
+                self.assertEqual("REPLACE_ZSTD_PREFIX" in kinds, n_bytes > 0)
+                self.assertEqual(f"to {n_bytes} before" in update_payload("show", payload).stdout,
+                                 n_bytes > 0)
+                update_payload("verify", *self.verify_args(), "--full", payload)
+                update_payload("extract", *self.verify_args(), "-o", slot, payload)
+                slots.add(hashlib.sha256(slot.read_bytes()).digest())
+                self.assertEqual(slot.read_bytes()[:len(content)], content)
+                n_data = shown["partitions"][0]["data_bytes"]
+                sizes.append(n_data)
+        self.assertEqual(len(slots), 1)
+        self.assertLess(sizes[1], sizes[0] * 1.01)  # it comes again further away, mostly
+        self.assertLess(sizes[2], sizes[0] * 0.8)
+        self.assertLessEqual(sizes[3], sizes[2])
+        self.assertEqual(sizes[4], sizes[3])
+
+    def test_prefixes_of_no_size_that_is_made(self):
+        for name in ("1", "4095", "4097", "2K", "130K", "132K", "1M", "-4K", "4k", "K", "", "00",
+                     "99999999999999999999"):
+            done = self.create(self.path("x"), "--frame-prefix", name, f"usr={self.image}",
+                               check=False)
+            self.assertEqual(done.returncode, 2, name)
+            self.assertIn("--frame-prefix", done.stderr)
+            self.assertFalse(self.path("x").exists())
+
     def test_frames_of_no_size_that_is_made(self):
         for name in ("0", "1", "4095", "4097", "12K", "2K", "512K", "1M", "4G", "-16K", "16k", "K",
                      "", "16KiB", "18014398509481984K", "99999999999999999999"):
@@ -170,8 +210,10 @@ class UpdatePayload(unittest.TestCase):
             self.assertFalse(self.path("x").exists())
 
     def test_frames_belong_to_format_2(self):
-        self.refused("leave out their options", "create", "--format", "1", "--frame-size", "16K",
-                     "--key", self.rsa[0], "-o", self.path("x"), f"USR={self.image}", code=2)
+        for option in (("--frame-size", "16K"), ("--frame-prefix", "128K"),
+                       ("--frame-prefix", "0")):
+            self.refused("leave out their options", "create", "--format", "1", *option,
+                         "--key", self.rsa[0], "-o", self.path("x"), f"USR={self.image}", code=2)
 
     def test_the_slot_is_what_veritysetup_accepts(self):
         for name, n_bytes in (("whole", 9 * MIB), ("odd", 5 * MIB + 777), ("small", 1)):

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "updater/payload-tool/payload-tool.h"
+#include "updater/payload-writer/image-packer.h"
 #include "updater/payload-writer/payload-writer.h"
 #include "updater/payload/manifest-check.h"
 #include "updater/payload/signature-set.h"
@@ -18,6 +19,7 @@ typedef struct {
     size_t n_keys;
     size_t open_signature_bytes[SIGNATURE_SET_ENTRIES_MAX];
     size_t n_open_signatures;
+    bool has_frame_prefix; /* was given */
 } CreateOptions;
 
 enum {
@@ -31,6 +33,7 @@ enum {
     OPTION_THREADS,
     OPTION_LEVEL,
     OPTION_FRAME_SIZE,
+    OPTION_FRAME_PREFIX,
     OPTION_SALT,
     OPTION_NO_SALT,
     OPTION_NO_VERITY,
@@ -48,6 +51,7 @@ static const struct option option_table[] = {
         {"threads", required_argument, NULL, OPTION_THREADS},
         {"level", required_argument, NULL, OPTION_LEVEL},
         {"frame-size", required_argument, NULL, OPTION_FRAME_SIZE},
+        {"frame-prefix", required_argument, NULL, OPTION_FRAME_PREFIX},
         {"salt", required_argument, NULL, OPTION_SALT},
         {"no-salt", no_argument, NULL, OPTION_NO_SALT},
         {"no-verity", no_argument, NULL, OPTION_NO_VERITY},
@@ -89,6 +93,20 @@ static int take_frame_size(size_t *ret_bytes)
     return r;
 }
 
+static int take_frame_prefix(CreateOptions *options)
+{
+    uint64_t n_bytes = 0;
+    bool is_none = strcmp(optarg, "0") == 0;
+    int r = is_none ? 0 : payload_tool_take_size("--frame-prefix", optarg, &n_bytes);
+    if (r == 0 && !is_none && !manifest_is_frame_prefix(n_bytes))
+        return payload_tool_usage_error("--frame-prefix '%s' is neither 0 nor a multiple of %dK "
+                                        "up to %dK",
+                optarg, MANIFEST_BLOCK_BYTES / 1024, MANIFEST_FRAME_PREFIX_MAX_BYTES / 1024);
+    options->has_frame_prefix = true;
+    options->writer.frame_prefix_bytes = (size_t)n_bytes;
+    return r;
+}
+
 static int take_option(void *userdata, int option)
 {
     CreateOptions *options = userdata;
@@ -126,6 +144,8 @@ static int take_option(void *userdata, int option)
         return r;
     case OPTION_FRAME_SIZE:
         return take_frame_size(&options->writer.frame_target_bytes);
+    case OPTION_FRAME_PREFIX:
+        return take_frame_prefix(options);
     case OPTION_SALT:
         return payload_tool_take_salt(optarg, &options->salt);
     case OPTION_NO_SALT:
@@ -146,7 +166,8 @@ static int check_v1(const CreateOptions *options)
 {
     const PayloadWriterOptions *writer = &options->writer;
     if (writer->product || writer->version || writer->min_version || writer->level != 0 ||
-            writer->frame_target_bytes != 0 || options->salt.is_given || writer->without_verity)
+            writer->frame_target_bytes != 0 || options->has_frame_prefix ||
+            options->salt.is_given || writer->without_verity)
         return payload_tool_usage_error(
                 "format 1 holds no product, no versions and no tree, and is "
                 "compressed by bzip2: leave out their options");
@@ -259,7 +280,11 @@ int update_payload_create(int argc, char **argv, void *context)
 {
     (void)context;
     int last_percent = -1;
-    CreateOptions options = {.writer = {.format = 2, .userdata = &last_percent}};
+    CreateOptions options = {
+            .writer = {.format = 2,
+                    .frame_prefix_bytes = IMAGE_PACKER_FRAME_PREFIX_BYTES,
+                    .userdata = &last_percent},
+    };
     int r = parse(&options, argc, argv);
     if (r != 0)
         return r;

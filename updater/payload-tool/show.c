@@ -29,6 +29,7 @@ static const struct {
         {OPERATION_SOURCE_BSDIFF, "SOURCE_BSDIFF"},
         {OPERATION_REPLACE_XZ, "REPLACE_XZ"},
         {OPERATION_REPLACE_ZSTD, "REPLACE_ZSTD"},
+        {OPERATION_REPLACE_ZSTD_PREFIX, "REPLACE_ZSTD_PREFIX"},
         {OPERATION_ZERO, "ZERO"},
         {OPERATION_DISCARD, "DISCARD"},
 };
@@ -109,11 +110,13 @@ static json_t *payload_value(const PayloadFile *file)
     json_t *partitions = json_array();
     for (size_t i = 0; i < manifest->n_partitions; i++)
         json_array_append_new(partitions, partition_value(&manifest->partitions[i]));
-    return json_pack("{s:i, s:i, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+    return json_pack("{s:i, s:i, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
             "format", (int)manifest->format, "minor_version", (int)manifest->minor_version,
             "product", manifest->product, "version", manifest->version, "min_version",
             manifest->min_version, "source_version", manifest->source_version, "frame_size_bytes",
             manifest->format == 1 ? json_null() : number(manifest->frame_target_bytes),
+            "frame_prefix_bytes",
+            manifest->format == 1 ? json_null() : number(manifest->frame_prefix_bytes),
             "size_bytes", number(payload_file_size_bytes(file)), "manifest_bytes",
             number(header->n_manifest_bytes), "metadata_signed_bytes",
             number(header->n_signed_bytes), "data_offset_bytes", number(header->n_metadata_bytes),
@@ -186,6 +189,16 @@ static void print_names(const json_t *payload)
             source[0] ? source : "an image, see its hash", number_of(payload, "minor_version"));
 }
 
+static void print_frames(const json_t *payload)
+{
+    int64_t n_prefix_bytes = number_of(payload, "frame_prefix_bytes");
+    printf("frames:               of %" PRId64 " bytes of target",
+            number_of(payload, "frame_size_bytes"));
+    if (n_prefix_bytes > 0)
+        printf(", which refer to up to %" PRId64 " before them", n_prefix_bytes);
+    printf("\n");
+}
+
 static void print_text(const json_t *payload)
 {
     bool is_v1 = number_of(payload, "format") == 1;
@@ -195,8 +208,7 @@ static void print_text(const json_t *payload)
     printf("size:                 %" PRId64 " bytes\n", number_of(payload, "size_bytes"));
     printf("manifest:             %" PRId64 " bytes\n", number_of(payload, "manifest_bytes"));
     if (!is_v1)
-        printf("frames:               of %" PRId64 " bytes of target\n",
-                number_of(payload, "frame_size_bytes"));
+        print_frames(payload);
     if (!is_v1)
         print_signature("metadata signatures:  ", json_object_get(payload, "metadata_signature"));
     print_signature("payload signatures:   ", json_object_get(payload, "payload_signature"));
