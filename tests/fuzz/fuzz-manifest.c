@@ -17,7 +17,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
     if (manifest_write(manifest, &written, &n_written, &error) < 0 ||
             manifest_parse(2, written, n_written, &again, &error) != UPDATE_OK ||
             again->n_blob_bytes != manifest->n_blob_bytes ||
-            again->frame_target_bytes != manifest->frame_target_bytes)
+            again->frame_target_bytes != manifest->frame_target_bytes ||
+            again->frame_prefix_bytes != manifest->frame_prefix_bytes)
         abort();
     return 0;
 }

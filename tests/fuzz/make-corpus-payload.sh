@@ -111,6 +111,21 @@ signatures_offset=100 manifest frames-of-nothing "$frames" '' 'frame_size: 0'
 signatures_offset=100 manifest frames-smaller-than-a-block "$frames" '' 'frame_size: 2048'
 signatures_offset=100 manifest frames-of-three-blocks "$frames" '' 'frame_size: 12288'
 signatures_offset=100 manifest frames-of-4-gib "$frames" '' 'frame_size: 4294967295'
+both_frames='frame_bytes: 60 frame_bytes: 40'
+back=$(replace REPLACE_ZSTD_PREFIX 0 100 "$both" "$both_frames")
+signatures_offset=100 manifest good-frames-that-refer-back "$back" '' \
+    'frame_size: 4096 frame_prefix: 131072'
+signatures_offset=100 manifest good-prefix-that-nobody-uses "$frames" '' 'frame_prefix: 4096'
+signatures_offset=100 manifest frames-that-refer-to-what-is-not-said "$back" '' 'frame_size: 4096'
+signatures_offset=100 manifest frames-that-refer-back-without-a-list \
+    "$(replace REPLACE_ZSTD_PREFIX 0 100 "$both")" '' 'frame_size: 4096 frame_prefix: 131072'
+signatures_offset=100 manifest frames-that-refer-back-in-part \
+    "$(replace REPLACE_ZSTD_PREFIX 0 100 "$both" 'frame_bytes: 60')" '' \
+    'frame_size: 4096 frame_prefix: 131072'
+signatures_offset=100 manifest frames-that-refer-to-4-gib "$back" '' \
+    'frame_size: 4096 frame_prefix: 4294967295'
+signatures_offset=100 manifest frames-that-refer-to-part-of-a-block "$back" '' \
+    'frame_size: 4096 frame_prefix: 6144'
 manifest index-too-long "$good" 'block_index: "0123456789abcdef0"'
 manifest wants-a-program-run "$good" 'run_postinstall: true'
 manifest wants-error-correction "$good" 'fec_extent { num_blocks: 9 }'
