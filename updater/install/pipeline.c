@@ -24,7 +24,6 @@
 #define PAGE_BYTES 4096
 #define NETWORK_LANES 2 /* one collects, one is applied */
 #define DIGEST_MARKS_MAX (2 * PIPELINE_SLOTS_MAX)
-#define SETTLERS 2
 #define UNSETTLED_MAX (2 * (size_t)PIPELINE_SLOTS_MAX) /* operations; they settle from half of it */
 
 typedef struct {
@@ -71,7 +70,7 @@ struct Pipeline {
     size_t digest_next; /* the operation whose blob the digest takes next */
     WorkerJob digest_job;
     Lane *digesting;
-    Settler settlers[SETTLERS];
+    Settler settlers[PIPELINE_SETTLERS];
     size_t *unsettled; /* operations in the order in which they were applied; from the end on, those
                           that an earlier install had applied */
     size_t n_applied, n_resumed;             /* in it */
@@ -268,7 +267,7 @@ static bool take_unsettled(Pipeline *pipeline, size_t *ret_operation)
 
 static void pump_settlers(Pipeline *pipeline)
 {
-    for (size_t i = 0; pipeline->code == UPDATE_OK && i < SETTLERS; i++) {
+    for (size_t i = 0; pipeline->code == UPDATE_OK && i < PIPELINE_SETTLERS; i++) {
         Settler *settler = &pipeline->settlers[i];
         if (settler->job.is_busy)
             continue;
@@ -512,7 +511,7 @@ bool pipeline_is_complete(const Pipeline *pipeline)
 
 bool pipeline_is_busy(const Pipeline *pipeline)
 {
-    for (size_t i = 0; i < SETTLERS; i++)
+    for (size_t i = 0; i < PIPELINE_SETTLERS; i++)
         if (pipeline->settlers[i].job.is_busy)
             return true;
     return is_applying(pipeline) || pipeline->digest_job.is_busy;
@@ -607,7 +606,7 @@ int pipeline_new(WorkerPool *pool, const PipelineOptions *options, Pipeline **re
         if (r < 0)
             return r;
     }
-    for (size_t i = 0; i < SETTLERS; i++) {
+    for (size_t i = 0; i < PIPELINE_SETTLERS; i++) {
         Settler *settler = &pipeline->settlers[i];
         settler->pipeline = pipeline;
         settler->job = (WorkerJob){.run = run_settle, .on_done = on_settled, .userdata = settler};
@@ -635,7 +634,7 @@ void pipeline_free(Pipeline *pipeline)
         return;
     for (size_t i = 0; i < pipeline->n_lanes; i++)
         free(pipeline->lanes[i].blob);
-    for (size_t i = 0; i < SETTLERS; i++)
+    for (size_t i = 0; i < PIPELINE_SETTLERS; i++)
         free(pipeline->settlers[i].chunk);
     free(pipeline->is_lacking);
     free(pipeline->unsettled);

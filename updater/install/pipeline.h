@@ -19,6 +19,7 @@
 
 #define PIPELINE_SLOTS_MAX 8
 #define PIPELINE_BUFFER_BYTES (4 << 20) /* all buffers together */
+#define PIPELINE_SETTLERS 2 /* jobs that read back and mostly wait: as many threads more */
 
 typedef struct Pipeline Pipeline;
 
