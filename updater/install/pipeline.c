@@ -2,10 +2,10 @@
 
 /* A lane is one buffer and the job that applies what is in it. The cursor walks the operations in
  * order and gives each missing one to a free lane (those that a plan makes of what is here alone
- * have a cursor of their own, which runs ahead); with a network source the lane at the cursor
- * waits until its blob is whole. Lanes are given in the order of the payload, so the digest over
- * the stream can take them one after another while other threads apply them; a lane is free again
- * when both have finished.
+ * have a cursor of their own, which runs ahead, and lanes without a buffer); with a network source
+ * the lane at the cursor waits until its blob is whole. Lanes are given in the order of the
+ * payload, so the digest over the stream can take them one after another while other threads apply
+ * them; a lane is free again when both have finished.
  *
  * A lane starts the write-back of what it wrote at once. Some operations later, or when there is
  * nothing else to do, the operation is settled: the disk is waited for, the page cache dropped, and
@@ -22,14 +22,14 @@
 
 #define NO_OPERATION SIZE_MAX
 #define PAGE_BYTES 4096
-#define NETWORK_LANES 2 /* one collects, one is applied */
+#define LANES_MAX (PIPELINE_SLOTS_MAX + PIPELINE_LOCAL_LANES)
 #define DIGEST_MARKS_MAX (2 * PIPELINE_SLOTS_MAX)
 #define UNSETTLED_MAX (2 * (size_t)PIPELINE_SLOTS_MAX) /* operations; they settle from half of it */
 
 typedef struct {
     Pipeline *pipeline;
     WorkerJob job;
-    uint8_t *blob;    /* room for the largest of the payload */
+    uint8_t *blob;    /* room for the largest of the payload; NULL: for operations without one */
     size_t operation; /* NO_OPERATION: free */
     size_t n_wanted_bytes;
     size_t n_filled_bytes;
@@ -60,7 +60,7 @@ typedef struct {
 struct Pipeline {
     WorkerPool *pool;
     PipelineOptions options;
-    Lane lanes[PIPELINE_SLOTS_MAX];
+    Lane lanes[LANES_MAX];
     size_t n_lanes;
     Lane *collecting; /* waits for its blob from the network; NULL */
     size_t cursor;    /* the next operation to be looked at */
@@ -295,6 +295,22 @@ static void submit(Pipeline *pipeline, Lane *lane)
     start_digest(pipeline);
 }
 
+/* Whether an operation is made of what is here alone, so that nobody waits for its blob. */
+static bool is_local(const Pipeline *pipeline, size_t i)
+{
+    return pipeline->options.plan && wanted_bytes(pipeline, i) == 0;
+}
+
+static Lane *find_free_lane(Pipeline *pipeline, bool has_blob)
+{
+    for (size_t i = 0; i < pipeline->n_lanes; i++) {
+        Lane *lane = &pipeline->lanes[i];
+        if (lane->operation == NO_OPERATION && (lane->blob != NULL) == has_blob)
+            return lane;
+    }
+    return NULL;
+}
+
 /* A lane for an operation; NULL when there is no room. */
 static Lane *take_lane(Pipeline *pipeline, size_t operation)
 {
@@ -302,15 +318,16 @@ static Lane *take_lane(Pipeline *pipeline, size_t operation)
         return NULL;
     uint64_t n_wanted_bytes = wanted_bytes(pipeline, operation);
     uint64_t max = pipeline->options.n_pending_max_bytes;
-    if (max != 0 && pipeline->n_pending_bytes + n_wanted_bytes > max) {
+    if (max != 0 && n_wanted_bytes > 0 && pipeline->n_pending_bytes + n_wanted_bytes > max) {
         /* One collects and one is applied, however small the bound. */
         size_t n_taken = 0;
         for (size_t i = 0; i < pipeline->n_lanes; i++)
-            n_taken += pipeline->lanes[i].operation != NO_OPERATION;
+            n_taken += pipeline->lanes[i].operation != NO_OPERATION &&
+                       pipeline->lanes[i].n_wanted_bytes > 0;
         if (n_taken >= 2)
             return NULL;
     }
-    Lane *lane = find_lane(pipeline, NO_OPERATION);
+    Lane *lane = find_free_lane(pipeline, !is_local(pipeline, operation));
     if (!lane)
         return NULL;
     lane->operation = operation;
@@ -343,12 +360,6 @@ static void begin_again(Pipeline *pipeline)
     pipeline->cursor = 0;
 }
 
-/* Whether an operation is made of what is here alone, so that nobody waits for its blob. */
-static bool is_local(const Pipeline *pipeline, size_t i)
-{
-    return pipeline->options.plan && wanted_bytes(pipeline, i) == 0;
-}
-
 /* Whether it is none of the cursor's business. What was found to be lacking something meanwhile is
  * not among the ranges that were asked for. */
 static bool is_passed_over(const Pipeline *pipeline, size_t i)
@@ -376,22 +387,12 @@ static void pump_cursor(Pipeline *pipeline)
     }
 }
 
-/* What comes from the network has some lanes to itself. */
-static bool has_lane_to_spare(const Pipeline *pipeline)
-{
-    size_t n_free = 0;
-    for (size_t i = 0; i < pipeline->n_lanes; i++)
-        n_free += pipeline->lanes[i].operation == NO_OPERATION;
-    bool is_alone = pipeline->cursor == n_operations(pipeline) && !pipeline->collecting;
-    return n_free > (is_alone ? 0 : NETWORK_LANES);
-}
-
 static void pump_ahead(Pipeline *pipeline)
 {
     while (pipeline->code == UPDATE_OK && pipeline->ahead < n_operations(pipeline)) {
         size_t i = pipeline->ahead;
         if (!pipeline->options.is_done[i] && is_local(pipeline, i)) {
-            Lane *lane = has_lane_to_spare(pipeline) ? take_lane(pipeline, i) : NULL;
+            Lane *lane = take_lane(pipeline, i);
             if (!lane)
                 return;
             submit(pipeline, lane);
@@ -554,16 +555,30 @@ static size_t largest_blob(const Pipeline *pipeline)
     return (size_t)n_bytes;
 }
 
-static int add_lane(Pipeline *pipeline, size_t n_blob_bytes)
+static Lane *add_lane(Pipeline *pipeline)
 {
-    Lane *lane = &pipeline->lanes[pipeline->n_lanes];
+    Lane *lane = &pipeline->lanes[pipeline->n_lanes++];
     lane->pipeline = pipeline;
     lane->operation = NO_OPERATION;
     lane->job = (WorkerJob){.run = run_apply, .on_done = on_applied, .userdata = lane};
-    lane->blob = aligned_alloc(PAGE_BYTES, (n_blob_bytes + PAGE_BYTES - 1) & ~(size_t)4095);
-    if (!lane->blob)
-        return -ENOMEM;
-    pipeline->n_lanes++;
+    return lane;
+}
+
+static int add_lanes(Pipeline *pipeline)
+{
+    size_t n_blob_bytes = (largest_blob(pipeline) + PAGE_BYTES - 1) & ~(size_t)(PAGE_BYTES - 1);
+    size_t n_lanes = MIN(MAX((size_t)PIPELINE_BUFFER_BYTES / n_blob_bytes, (size_t)1),
+            (size_t)PIPELINE_SLOTS_MAX);
+    if (pipeline->options.place.delta_v1)
+        n_lanes = 1; /* in order */
+    for (size_t i = 0; i < n_lanes; i++) {
+        Lane *lane = add_lane(pipeline);
+        lane->blob = aligned_alloc(PAGE_BYTES, n_blob_bytes);
+        if (!lane->blob)
+            return -ENOMEM;
+    }
+    for (size_t i = 0; pipeline->options.plan && i < PIPELINE_LOCAL_LANES; i++)
+        (void)add_lane(pipeline);
     return 0;
 }
 
@@ -596,16 +611,9 @@ int pipeline_new(WorkerPool *pool, const PipelineOptions *options, Pipeline **re
     pipeline->code = UPDATE_OK;
     pipeline->digest_job =
             (WorkerJob){.run = run_digest, .on_done = on_digested, .userdata = pipeline};
-    size_t n_blob_bytes = largest_blob(pipeline);
-    size_t n_lanes = MIN(MAX((size_t)PIPELINE_BUFFER_BYTES / n_blob_bytes, (size_t)1),
-            (size_t)PIPELINE_SLOTS_MAX);
-    if (options->place.delta_v1)
-        n_lanes = 1; /* in order */
-    while (pipeline->n_lanes < n_lanes) {
-        int r = add_lane(pipeline, n_blob_bytes);
-        if (r < 0)
-            return r;
-    }
+    int r = add_lanes(pipeline);
+    if (r < 0)
+        return r;
     for (size_t i = 0; i < PIPELINE_SETTLERS; i++) {
         Settler *settler = &pipeline->settlers[i];
         settler->pipeline = pipeline;
