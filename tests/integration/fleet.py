@@ -158,6 +158,15 @@ class Host:
         if daemon is not None:
             self.lab.end(daemon, how)
             self.end_hooks()
+            lab_module.wait_for("the bus to see that it ended", self.is_name_free)
+
+    def is_name_free(self):
+        """The bus has it in its own time; who starts again before is told that the name is taken."""
+        if not self.is_bus_up():
+            return True
+        return run(["busctl", f"--address={self.bus}", "call", "org.freedesktop.DBus",
+                    "/org/freedesktop/DBus", "org.freedesktop.DBus", "NameHasOwner", "s",
+                    "com.coreos.locksmith1"]).stdout.split() == ["b", "false"]
 
     def end_hooks(self):
         """What a daemon left behind that was killed: systemd ends all of a unit's processes."""
