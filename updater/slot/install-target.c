@@ -259,7 +259,12 @@ static void note_sync(InstallTarget *target, int r)
         atomic_store(&target->sync_failure, -errno);
 }
 
-/* These two are advice: what they fail to do, install_target_sync does. */
+/* These two are advice: what they fail to do, install_target_sync does.
+ *
+ * Whole payloads of 1 GiB through the page cache, as here, and by O_DIRECT, in turns, 8 each: 2.4 s
+ * and 3.0 s of processor against 2.7 and 3.6; adaptive, 4 each: 2.9 and 2.2 against 3.0 and 2.1.
+ * What io_uring adds to O_DIRECT (fio, 1 GiB: 0.65 s with four writes under way, against 0.74 by
+ * two threads) is not what an install waits for. */
 void install_target_write_behind(InstallTarget *target, uint64_t offset_bytes, uint64_t n_bytes)
 {
     uint64_t at;
