@@ -24,8 +24,8 @@
 #include "updater/install/install-fault.h"
 #include "updater/install/install-options.h"
 #include "updater/install/install-work.h"
-#include "updater/install/pipeline.h"
 #include "updater/install/policy-post.h"
+#include "updater/install/settling.h"
 #include "updater/install/transfer.h"
 #include "updater/install/worker-pool.h"
 
@@ -521,7 +521,7 @@ int install_new(sd_event *event, HttpClient *http, const InstallOptions *options
     if (r < 0)
         return r;
     install->work.options = install->options;
-    r = worker_pool_new(event, install->options->n_threads + PIPELINE_SETTLERS, &install->pool);
+    r = worker_pool_new(event, install->options->n_threads + SETTLING_JOBS, &install->pool);
     if (r < 0)
         return r;
     r = add_sources(install);

@@ -8,9 +8,9 @@
  * them; a lane is free again when both have finished.
  *
  * A lane starts the write-back of what it wrote at once. Some operations later, or when there is
- * nothing else to do, the operation is settled: the disk is waited for, the page cache dropped, and
- * what was written is read back. So nobody waits for the disk who has not been given time, and
- * dirty and cached pages are bounded, for no lane is given away while too much is not settled. */
+ * nothing else to do, the operation is settled (settling.h). So nobody waits for the disk who has
+ * not been given time, and dirty and cached pages are bounded, for no lane is given away while too
+ * much is not settled. */
 
 #include "updater/install/pipeline.h"
 
@@ -19,12 +19,12 @@
 #include <string.h>
 
 #include "common/cleanup.h"
+#include "updater/install/settling.h"
 
 #define NO_OPERATION SIZE_MAX
 #define PAGE_BYTES 4096
 #define LANES_MAX (PIPELINE_SLOTS_MAX + PIPELINE_LOCAL_LANES)
 #define DIGEST_MARKS_MAX (2 * PIPELINE_SLOTS_MAX)
-#define UNSETTLED_MAX (2 * (size_t)PIPELINE_SLOTS_MAX) /* operations; they settle from half of it */
 
 typedef struct {
     Pipeline *pipeline;
@@ -40,16 +40,6 @@ typedef struct {
     UpdateError code;
     ErrorText error;
 } Lane;
-
-/* Waits for what an operation wrote, and reads it back. */
-typedef struct {
-    Pipeline *pipeline;
-    WorkerJob job;
-    size_t operation;
-    uint8_t *chunk; /* is read back into it */
-    UpdateError code;
-    ErrorText error;
-} Settler;
 
 /* What the digest had come to behind an operation's blob. */
 typedef struct {
@@ -70,12 +60,7 @@ struct Pipeline {
     size_t digest_next; /* the operation whose blob the digest takes next */
     WorkerJob digest_job;
     Lane *digesting;
-    Settler settlers[PIPELINE_SETTLERS];
-    size_t *unsettled; /* operations in the order in which they were applied; from the end on, those
-                          that an earlier install had applied */
-    size_t n_applied, n_resumed;             /* in it */
-    size_t n_applied_taken, n_resumed_taken; /* by settlers */
-    size_t n_settled;
+    Settling *settling;
     DigestMark mark;                    /* the last up to which all is written, too */
     DigestMark marks[DIGEST_MARKS_MAX]; /* behind that; as many as there was room for */
     size_t n_marks;
@@ -112,13 +97,6 @@ static void run_apply(void *userdata)
     const Operation *operation = operation_at(lane->pipeline, lane->operation);
     lane->code = operation_run(&options->place, operation, lane->blob, lane->is_loaded,
             &lane->is_lacking, &lane->error);
-}
-
-static void run_settle(void *userdata)
-{
-    Settler *settler = userdata;
-    settler->code = operation_run_settle(&settler->pipeline->options.place,
-            operation_at(settler->pipeline, settler->operation), settler->chunk, &settler->error);
 }
 
 static void run_digest(void *userdata)
@@ -234,7 +212,7 @@ static void on_applied(void *userdata)
         lane->is_loaded = true;
         lane->is_applied = true;
         tick_off(pipeline, lane->operation);
-        pipeline->unsettled[pipeline->n_applied++] = lane->operation;
+        settling_add(pipeline->settling, lane->operation);
         free_lane_if_done(pipeline, lane);
     } else {
         fail(pipeline, lane->code, &lane->error);
@@ -251,40 +229,13 @@ static bool is_applying(const Pipeline *pipeline)
     return false;
 }
 
-/* The next operation to be settled, if it is time. */
-static bool take_unsettled(Pipeline *pipeline, size_t *ret_operation)
-{
-    size_t n_waiting = pipeline->n_applied - pipeline->n_applied_taken;
-    if (n_waiting > UNSETTLED_MAX / 2 || (n_waiting > 0 && !is_applying(pipeline))) {
-        *ret_operation = pipeline->unsettled[pipeline->n_applied_taken++];
-        return true;
-    }
-    if (pipeline->n_resumed_taken == pipeline->n_resumed)
-        return false;
-    *ret_operation = pipeline->unsettled[n_operations(pipeline) - ++pipeline->n_resumed_taken];
-    return true;
-}
-
-static void pump_settlers(Pipeline *pipeline)
-{
-    for (size_t i = 0; pipeline->code == UPDATE_OK && i < PIPELINE_SETTLERS; i++) {
-        Settler *settler = &pipeline->settlers[i];
-        if (settler->job.is_busy)
-            continue;
-        if (!take_unsettled(pipeline, &settler->operation))
-            return;
-        worker_pool_submit(pipeline->pool, &settler->job);
-    }
-}
-
 static void on_settled(void *userdata)
 {
-    Settler *settler = userdata;
-    Pipeline *pipeline = settler->pipeline;
-    if (settler->code == UPDATE_OK)
-        pipeline->n_settled++;
-    else
-        fail(pipeline, settler->code, &settler->error);
+    Pipeline *pipeline = userdata;
+    ErrorText error;
+    UpdateError code = settling_failure(pipeline->settling, &error);
+    if (code != UPDATE_OK)
+        fail(pipeline, code, &error);
     pipeline_pump(pipeline);
     pipeline->options.on_change(pipeline->options.userdata);
 }
@@ -314,7 +265,7 @@ static Lane *find_free_lane(Pipeline *pipeline, bool has_blob)
 /* A lane for an operation; NULL when there is no room. */
 static Lane *take_lane(Pipeline *pipeline, size_t operation)
 {
-    if (pipeline->n_applied - pipeline->n_applied_taken >= UNSETTLED_MAX)
+    if (settling_is_full(pipeline->settling))
         return NULL;
     uint64_t n_wanted_bytes = wanted_bytes(pipeline, operation);
     uint64_t max = pipeline->options.n_pending_max_bytes;
@@ -407,7 +358,8 @@ void pipeline_pump(Pipeline *pipeline)
     begin_again(pipeline);
     pump_cursor(pipeline);
     pump_ahead(pipeline);
-    pump_settlers(pipeline);
+    if (pipeline->code == UPDATE_OK)
+        settling_pump(pipeline->settling, !is_applying(pipeline));
 }
 
 size_t pipeline_take(Pipeline *pipeline, const uint8_t *data, size_t n_bytes)
@@ -506,16 +458,14 @@ uint64_t pipeline_rewind(Pipeline *pipeline)
 
 bool pipeline_is_complete(const Pipeline *pipeline)
 {
-    return pipeline->code == UPDATE_OK && pipeline->n_settled == n_operations(pipeline) &&
+    return pipeline->code == UPDATE_OK && settling_is_complete(pipeline->settling) &&
            !pipeline_is_busy(pipeline);
 }
 
 bool pipeline_is_busy(const Pipeline *pipeline)
 {
-    for (size_t i = 0; i < PIPELINE_SETTLERS; i++)
-        if (pipeline->settlers[i].job.is_busy)
-            return true;
-    return is_applying(pipeline) || pipeline->digest_job.is_busy;
+    return is_applying(pipeline) || settling_is_busy(pipeline->settling) ||
+           pipeline->digest_job.is_busy;
 }
 
 UpdateError pipeline_failure(const Pipeline *pipeline, const char **ret_error)
@@ -588,7 +538,7 @@ static void count_what_is_done(Pipeline *pipeline)
     for (size_t i = 0; i < n_operations(pipeline); i++)
         if (pipeline->options.is_done[i]) {
             tick_off(pipeline, i);
-            pipeline->unsettled[n_operations(pipeline) - ++pipeline->n_resumed] = i;
+            settling_add_resumed(pipeline->settling, i);
         }
 }
 
@@ -614,17 +564,10 @@ int pipeline_new(WorkerPool *pool, const PipelineOptions *options, Pipeline **re
     int r = add_lanes(pipeline);
     if (r < 0)
         return r;
-    for (size_t i = 0; i < PIPELINE_SETTLERS; i++) {
-        Settler *settler = &pipeline->settlers[i];
-        settler->pipeline = pipeline;
-        settler->job = (WorkerJob){.run = run_settle, .on_done = on_settled, .userdata = settler};
-        settler->chunk = aligned_alloc(PAGE_BYTES, READ_BACK_CHUNK_BYTES);
-        if (!settler->chunk)
-            return -ENOMEM;
-    }
-    pipeline->unsettled = calloc(n_operations(pipeline) + 1, sizeof(*pipeline->unsettled));
-    if (!pipeline->unsettled)
-        return -ENOMEM;
+    r = settling_new(pool, &pipeline->options.place, n_operations(pipeline), on_settled, pipeline,
+            &pipeline->settling);
+    if (r < 0)
+        return r;
     if (options->plan) {
         pipeline->is_lacking = calloc(n_operations(pipeline) + 1, sizeof(*pipeline->is_lacking));
         if (!pipeline->is_lacking)
@@ -642,9 +585,7 @@ void pipeline_free(Pipeline *pipeline)
         return;
     for (size_t i = 0; i < pipeline->n_lanes; i++)
         free(pipeline->lanes[i].blob);
-    for (size_t i = 0; i < PIPELINE_SETTLERS; i++)
-        free(pipeline->settlers[i].chunk);
     free(pipeline->is_lacking);
-    free(pipeline->unsettled);
+    settling_free(pipeline->settling);
     free(pipeline);
 }

@@ -20,7 +20,6 @@
 #define PIPELINE_SLOTS_MAX 8
 #define PIPELINE_BUFFER_BYTES (3 << 20) /* all buffers together */
 #define PIPELINE_LOCAL_LANES 4          /* of operations that need no buffer */
-#define PIPELINE_SETTLERS 2 /* jobs that read back and mostly wait: as many threads more */
 
 typedef struct Pipeline Pipeline;
 
