@@ -24,8 +24,7 @@ typedef struct {
  * fetched of it, adaptive_plan_n_bytes(). Blocks that the target holds are not written.
  * *ret_is_lacking: what lies on this machine is not what it seemed, or cannot be read; the
  * operation must be fetched whole and applied over what was written until then. Returns UPDATE_OK
- * (also then), UPDATE_ERROR_OPERATION_HASH (what was fetched is not what the index says),
- * UPDATE_ERROR_OPERATION (it cannot be decompressed), UPDATE_ERROR_WRITE, UPDATE_ERROR_GENERIC
- * (memory). */
+ * (also then), UPDATE_ERROR_OPERATION_HASH (what was fetched is not what the index says, or cannot
+ * be decompressed), UPDATE_ERROR_WRITE, UPDATE_ERROR_GENERIC (memory). */
 UpdateError adaptive_run(const AdaptivePlace *place, const Operation *operation, size_t i_operation,
         const uint8_t *blob, const OperationSink *sink, bool *ret_is_lacking, ErrorText *error);
